@@ -1,0 +1,1 @@
+"""Models of every YAML file, validated on reading."""

@@ -1,0 +1,95 @@
+"""What all configuration has in common: strict models, safe reading, and errors that name the nearest key."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from hepfilter.errors import ConfigError, nearest
+
+ConfigModel = TypeVar("ConfigModel", bound="StrictModel")
+
+
+class StrictModel(BaseModel):
+    """A frozen model in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def config_folder() -> Path:
+    """The folder of the configurations that ship: inside the package when installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def shipped(kind: str) -> dict[str, Path]:
+    """Name → path of the configurations of one kind ("schemas", "graphs", …) that ship, sorted by name."""
+    return {path.stem: path for path in sorted((config_folder() / kind).glob("*.yaml"))}
+
+
+def find_config(kind: str, name: str | Path) -> Path:
+    """The file for `name`: one that ships (``nanoaod``), or a path to one's own. ConfigError names the nearest."""
+    known = shipped(kind)
+    if str(name) in known:
+        return known[str(name)]
+    path = Path(name)
+    if path.is_file():
+        return path
+    raise ConfigError(
+        f"{name}: no such file and no built-in of configs/{kind} ({', '.join(known)}){nearest(str(name), known)}"
+    )
+
+
+def load_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:
+    """Read `path` with the safe loader and validate it; ConfigError tells file, key and what would work."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    return validate(data, model, where=str(path))
+
+
+def validate(data: Any, model: type[ConfigModel], *, where: str) -> ConfigModel:
+    """Validate plain data against `model`; `where` begins the one-line message of the ConfigError."""
+    if not isinstance(data, dict):
+        raise ConfigError(
+            f"{where}: holds {type(data).__name__}, not a mapping with the keys {', '.join(model.model_fields)}"
+        )
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error.errors()[0], model)}") from error
+
+
+def _explain(detail: ErrorDetails, model: type[StrictModel]) -> str:
+    """One validation error in one line: the key's path, the reason, and for an unknown key the nearest known one."""
+    location = [str(part) for part in detail["loc"]]
+    key = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        known = _known_keys(model, location[:-1])
+        return f"unknown key {key!r}{nearest(location[-1], known) or '; known: ' + ', '.join(sorted(known))}"
+    if detail["type"] == "missing":
+        return f"key {key!r} is missing"
+    return f"key {key!r}: {detail['msg']} (got {detail['input']!r})"
+
+
+def _known_keys(model: type[BaseModel], path: list[str]) -> set[str]:
+    """The keys of the nested model that `path` leads to; those of all models on the way where that is not plain."""
+    keys = set(model.model_fields)
+    for part in path:
+        for nested in _nested_models(model.model_fields[part].annotation if part in model.model_fields else model):
+            model = nested
+            keys = set(model.model_fields)
+    return keys
+
+
+def _nested_models(annotation: Any) -> list[type[BaseModel]]:
+    """All pydantic models in a type such as ``dict[str, Model] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _nested_models(argument)]

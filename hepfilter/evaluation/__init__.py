@@ -1,0 +1,1 @@
+"""How good a score is: efficiencies at fixed background."""

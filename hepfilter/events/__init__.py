@@ -1,0 +1,1 @@
+"""The canonical event record and the schemas that map files onto it."""

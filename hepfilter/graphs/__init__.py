@@ -1,0 +1,1 @@
+"""From event records to batches of particle graphs."""

@@ -1,0 +1,42 @@
+"""Nearest neighbours in (η, φ): dense, masked, deterministic, and nothing to compile."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hepfilter.graphs.features import delta_phi
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The up to K neighbours of each of N nodes in B events.
+
+    index: [B, N, K] int64 node within the event, nearest first; 0 where there is none.
+    valid: [B, N, K] bool, true where there is one; all false for a node that does not exist.
+    """
+
+    index: Tensor
+    valid: Tensor
+
+
+def nearest_neighbours(momenta: Tensor, mask: Tensor, *, k: int) -> Neighbours:
+    """For each node its `k` nearest others of the same event in ΔR, φ wrapped; K = min(k, N).
+
+    momenta: [B, N, 4], mask: [B, N]. Ties go to the lower index. An event with fewer than k + 1 nodes has fewer
+    neighbours, one with 0 or 1 node has none. Time and memory grow as B·N², so cut large B into pieces.
+    """
+    eta, phi = momenta[..., 1], momenta[..., 2]
+    d_eta = eta.unsqueeze(2) - eta.unsqueeze(1)
+    d_phi = delta_phi(phi.unsqueeze(2), phi.unsqueeze(1))
+    distance = (d_eta * d_eta + d_phi * d_phi).float()
+    n_nodes = mask.shape[1]
+    # The bits of a float that is not negative, read as an integer, have the float's order; with the index below them
+    # no two keys of a row are equal, so that the result is unique whatever top-k does with ties.
+    order = torch.arange(n_nodes, device=mask.device)
+    key = (distance.view(torch.int32).long() << 32) | order
+    allowed = mask.unsqueeze(2) & mask.unsqueeze(1) & (order.unsqueeze(1) != order)
+    nothing = torch.iinfo(torch.int64).max
+    nearest = key.masked_fill(~allowed, nothing).topk(min(k, n_nodes), dim=2, largest=False, sorted=True).values
+    valid = nearest != nothing
+    return Neighbours(index=(nearest & 0xFFFFFFFF).masked_fill(~valid, 0), valid=valid)

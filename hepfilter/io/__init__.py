@@ -1,0 +1,1 @@
+"""Where ROOT is known: sources, reading, copying, writing."""

@@ -1,0 +1,188 @@
+"""The ROOT file as a container: header, keys, directory. Append-only, and renamed into place when whole.
+
+Layout after the class documentation of TFile, TKey and TDirectory (https://root.cern/doc/master/classTFile.html). All
+records use 64-bit positions, so that a file may pass 2 GB without a rewrite, except where a copied record must keep its
+source's key length, because references inside it are counted from the key's start.
+"""
+
+import datetime
+import os
+import struct
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import uproot
+
+from hepfilter.errors import OutputError, UsageError
+from hepfilter.io.buffer import encode_string
+
+_BEGIN = 100
+_FORMAT_VERSION = 62400 + 1_000_000  # ROOT 6.24's file format, 64-bit positions
+_SMALL_LIMIT = 2**31
+_HIGHEST_LEVEL = {"ZLIB": 9, "LZMA": 9, "LZ4": 12, "ZSTD": 22}
+
+
+@dataclass(frozen=True)
+class Key:
+    """The header of a record. Positions and sizes in bytes; `big` keys hold 64-bit positions."""
+
+    class_name: str
+    name: str
+    title: str
+    big: bool = True
+
+    @property
+    def length(self) -> int:
+        """Bytes that the header takes."""
+        strings = sum(len(encode_string(text)) for text in (self.class_name, self.name, self.title))
+        return (34 if self.big else 26) + strings
+
+    def header(self, *, position: int, stored: int, size: int, directory: int, stamp: int, cycle: int) -> bytes:
+        """The header for a payload of `stored` bytes on disk and `size` bytes uncompressed."""
+        version, seeks = (1004, ">qq") if self.big else (4, ">ii")
+        numbers = struct.pack(">ihiIhh", self.length + stored, version, size, stamp, self.length, cycle)
+        strings = b"".join(encode_string(text) for text in (self.class_name, self.name, self.title))
+        return numbers + struct.pack(seeks, position, directory) + strings
+
+
+def parse_compression(text: str) -> Any:
+    """``ZSTD:5`` → uproot's compression, ``none`` → None; UsageError for anything else."""
+    name, _, level = text.upper().partition(":")
+    if name in ("NONE", "UNCOMPRESSED"):
+        return None
+    if name not in _HIGHEST_LEVEL or not level.isdigit() or not 1 <= int(level) <= _HIGHEST_LEVEL[name]:
+        known = ", ".join(f"{name}:1-{highest}" for name, highest in _HIGHEST_LEVEL.items())
+        raise UsageError(f"compression {text!r}: give {known}, or none")
+    return getattr(uproot, name)(int(level))
+
+
+def pack_time(moment: datetime.datetime) -> int:
+    """A TDatime: year since 1995, month, day, hour, minute, second in 6, 4, 5, 5, 6, 6 bits."""
+    year, month, day = moment.year - 1995, moment.month, moment.day
+    return year << 26 | month << 22 | day << 17 | moment.hour << 12 | moment.minute << 6 | moment.second
+
+
+class RootFile:
+    """A ROOT file being written. Leaving the `with` block renames it into place; an exception removes it."""
+
+    def __init__(self, path: Path, *, compression: Any) -> None:
+        self.path = path
+        self.compression = compression
+        self._partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+        self._stamp = pack_time(datetime.datetime.now())
+        self._uuid = uuid.uuid4().bytes
+        self._listed: list[bytes] = []
+        self._cycles: dict[str, int] = {}
+        self._info = (0, 0)
+        self._root = Key("TFile", path.name, "")
+        self._file: IO[bytes] = self._create()
+        self._position = _BEGIN
+        self._append(self._root, self._directory(0, 0))
+
+    def __enter__(self) -> "RootFile":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._file.close()
+            self._partial.unlink(missing_ok=True)
+
+    @property
+    def position(self) -> int:
+        """Where the next record will begin."""
+        return self._position
+
+    def add(self, key: Key, payload: bytes, *, compress: bool = True) -> None:
+        """Append an object and list it in the file's directory; a name used before gets the next cycle."""
+        cycle = self._cycles[key.name] = self._cycles.get(key.name, 0) + 1
+        stored = uproot.compression.compress(payload, self.compression) if compress else payload
+        self._listed.append(self._append(key, stored, size=len(payload), cycle=cycle))
+
+    def add_stored(self, key: Key, stored: bytes, size: int) -> None:
+        """Append an object whose payload is already as it shall lie on disk: a record copied from another file."""
+        cycle = self._cycles[key.name] = self._cycles.get(key.name, 0) + 1
+        self._listed.append(self._append(key, stored, size=size, cycle=cycle))
+
+    def add_basket(self, tree: str, branch: str, tail: bytes, payload: bytes) -> tuple[int, int, int]:
+        """Append a TBasket, whose key ends with `tail`; return its position, bytes on disk and bytes unpacked."""
+        key = Key("TBasket", branch, tree)
+        stored = uproot.compression.compress(payload, self.compression)
+        length = key.length + len(tail)
+        position, nbytes = self._position, length + len(stored)
+        header = bytearray(
+            key.header(position=position, stored=0, size=len(payload), directory=_BEGIN, stamp=self._stamp, cycle=0)
+        )
+        struct.pack_into(">i", header, 0, nbytes)
+        struct.pack_into(">h", header, 14, length)
+        self._write(bytes(header) + tail + stored)
+        return position, nbytes, length + len(payload)
+
+    def set_streamers(self, key: Key, stored: bytes, size: int) -> None:
+        """Append the StreamerInfo record, copied from a source as it lies there."""
+        self._info = (self._position, key.length + len(stored))
+        self._append(key, stored, size=size)
+
+    def _create(self) -> IO[bytes]:
+        try:
+            stream = self._partial.open("wb")
+            stream.write(b"\0" * _BEGIN)
+        except OSError as error:
+            raise OutputError(
+                f"{self.path}: cannot be written: {error.strerror}; choose a folder that exists and is writable"
+            ) from error
+        return stream
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot be written: {error.strerror}; nothing is left behind") from error
+        self._position += len(data)
+
+    def _append(self, key: Key, stored: bytes, *, size: int | None = None, cycle: int = 1) -> bytes:
+        if not key.big and self._position >= _SMALL_LIMIT:
+            raise OutputError(f"{self.path}: object {key.name!r} of a small file cannot be copied behind 2 GB")
+        parent = 0 if self._position == _BEGIN else _BEGIN
+        size = len(stored) if size is None else size
+        header = key.header(
+            position=self._position, stored=len(stored), size=size, directory=parent, stamp=self._stamp, cycle=cycle
+        )
+        self._write(header + stored)
+        return header
+
+    def _directory(self, keys_position: int, keys_bytes: int) -> bytes:
+        """The root directory's record: names, times, where the list of keys lies."""
+        names = encode_string(self.path.name) + encode_string("")
+        name_bytes = self._root.length + len(names)
+        numbers = struct.pack(">hIIii", 1005, self._stamp, self._stamp, keys_bytes, name_bytes)
+        return names + numbers + struct.pack(">qqq", _BEGIN, 0, keys_position) + struct.pack(">h", 1) + self._uuid
+
+    def _finish(self) -> None:
+        """Write the list of keys, the free list and the header; flush to disk; rename."""
+        keys_position = self._position
+        self._append(self._root, struct.pack(">i", len(self._listed)) + b"".join(self._listed))
+        keys_bytes = self._position - keys_position
+        free_position = self._position
+        free_bytes = self._root.length + 18
+        end = free_position + free_bytes
+        self._append(self._root, struct.pack(">hqq", 1001, end, max(2_000_000_000, end + 1_000_000_000)))
+        code = 0 if self.compression is None else self.compression.code
+        name_bytes = self._root.length + len(encode_string(self.path.name)) + 1
+        header = b"root" + struct.pack(
+            ">iiqqiiiBiqi", _FORMAT_VERSION, _BEGIN, end, free_position, free_bytes, 1, name_bytes, 8, code, *self._info
+        )
+        try:
+            self._file.seek(_BEGIN + self._root.length)
+            self._file.write(self._directory(keys_position, keys_bytes))
+            self._file.seek(0)
+            self._file.write(header + struct.pack(">h", 1) + self._uuid)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._partial.replace(self.path)
+        except OSError as error:
+            raise OutputError(f"{self.path}: cannot be written: {error.strerror}; nothing is left behind") from error

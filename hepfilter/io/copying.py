@@ -1,0 +1,199 @@
+"""Copying chosen entries of a source tree, whatever its branches hold, into a file being written.
+
+The description of each branch is taken over from the source; its entries are copied as bytes. Baskets in which nothing
+was chosen are never read.
+"""
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hepfilter.errors import OutputError
+from hepfilter.io.baskets import raw_entries, read_basket
+from hepfilter.io.buffer import decode_string
+from hepfilter.io.container import Key, RootFile
+from hepfilter.io.reading import OpenFile, OpenTree
+from hepfilter.io.treewriter import TreeWriter
+from hepfilter.io.ttree import Branch, Element, Leaf, TreeHeader
+
+_KEY_FIELDS = struct.Struct(">ihiIhh")
+_SETTINGS = (
+    "fLineColor",
+    "fLineStyle",
+    "fLineWidth",
+    "fFillColor",
+    "fFillStyle",
+    "fMarkerColor",
+    "fMarkerStyle",
+    "fMarkerSize",
+    "fWeight",
+    "fTimerInterval",
+    "fScanField",
+    "fUpdate",
+    "fDefaultEntryOffsetLen",
+    "fMaxEntries",
+    "fMaxEntryLoop",
+    "fMaxVirtualSize",
+    "fAutoSave",
+    "fEstimate",
+)
+
+
+def describe_tree(source: OpenTree) -> tuple[TreeHeader, list[Branch]]:
+    """The header and the top-level branches of a source tree, without any data."""
+    members = source.tree.all_members
+    settings = {name: members[name] for name in _SETTINGS if name in members}
+    aliases = [(alias.member("fName"), alias.member("fTitle")) for alias in members.get("fAliases") or ()]
+    return TreeHeader(source.name, source.tree.title, settings, aliases), _describe_branches(source)
+
+
+class _Describer:
+    """Turns uproot's models into plain branches; remembers each, as leaves and branches refer to one another."""
+
+    def __init__(self) -> None:
+        self._leaves: dict[int, Leaf] = {}
+        self._branches: dict[int, Branch] = {}
+
+    def branch(self, model: Any) -> Branch:
+        """The branch of an uproot TBranch or TBranchElement."""
+        if id(model) in self._branches:
+            return self._branches[id(model)]
+        get = model.all_members.get
+        branch = self._branches[id(model)] = Branch(
+            name=get("fName"),
+            title=get("fTitle"),
+            leaves=[],
+            basket_size=get("fBasketSize"),
+            entry_offset_length=get("fEntryOffsetLen"),
+            split_level=get("fSplitLevel"),
+            offset=get("fOffset"),
+            bits=get("@fBits"),
+            fill=(get("fFillColor"), get("fFillStyle")),
+            has_data=model.num_baskets > 0,
+        )
+        branch.leaves.extend(self.leaf(leaf) for leaf in get("fLeaves"))
+        branch.children.extend(self.branch(child) for child in get("fBranches"))
+        if get("fClassName") is not None:
+            branch.element = self._element(get)
+        return branch
+
+    def leaf(self, model: Any) -> Leaf:
+        """The leaf of an uproot TLeaf."""
+        if id(model) not in self._leaves:
+            get = model.all_members.get
+            leaf = self._leaves[id(model)] = Leaf(
+                class_name=model.classname,
+                name=get("fName"),
+                title=get("fTitle"),
+                length=get("fLen"),
+                type_size=get("fLenType"),
+                offset=get("fOffset"),
+                is_range=get("fIsRange"),
+                is_unsigned=get("fIsUnsigned"),
+                minimum=get("fMinimum", 0),
+                maximum=get("fMaximum", 0),
+                element=(get("fID", 0), get("fType", 0)),
+            )
+            if get("fLeafCount") is not None:
+                leaf.count = self.leaf(get("fLeafCount"))
+        return self._leaves[id(model)]
+
+    def _element(self, get: Any) -> Element:
+        counts = [None if get(name) is None else self.branch(get(name)) for name in ("fBranchCount", "fBranchCount2")]
+        texts = (str(get(name)) for name in ("fClassName", "fParentName", "fClonesName"))
+        numbers = (get(name) for name in ("fCheckSum", "fClassVersion", "fID", "fType", "fStreamerType", "fMaximum"))
+        return Element(*texts, *numbers, *counts)  # type: ignore[arg-type]
+
+
+def _describe_branches(source: OpenTree) -> list[Branch]:
+    describer = _Describer()
+    known = ("TBranch", "TBranchElement")
+    for model in _walk(source):
+        if model.classname not in known:
+            what = f"{source.path}: branch {model.name} is a {model.classname}"
+            raise OutputError(f"{what}, which cannot be copied; known: {', '.join(known)}")
+        features = model.member("fIOFeatures", none_if_missing=True)
+        if features is not None and features.member("fIOBits"):
+            raise OutputError(
+                f"{source.path}: branch {model.name} has experimental TIOFeatures, which cannot be copied"
+            )
+    return [describer.branch(model) for model in source.branches]
+
+
+def _walk(parent: Any) -> list[Any]:
+    """All uproot branches below a tree or branch, in the order of Branch.walk."""
+    return [model for child in parent.branches for model in (child, *_walk(child))]
+
+
+def copy_entries(
+    source: OpenTree, writer: TreeWriter, kept: npt.NDArray[np.bool_], extra: Mapping[str, npt.NDArray[Any]]
+) -> None:
+    """Append the entries of `source` where `kept` (bool, one an entry) is true; `extra` holds their added columns.
+
+    `writer` must describe the source's branches in their order, followed by those of `extra`.
+    """
+    models = _walk(source)
+    own = writer.names[len(models) :]
+    chosen = np.flatnonzero(kept)
+    for start, stop in _windows(source, models, chosen):
+        first, last = np.searchsorted(chosen, (start, stop))
+        for index, model in enumerate(models):
+            for number in _baskets_with(model, chosen[first:last]):
+                low, high = model.basket_entry_start_stop(number)
+                inside = kept[low:high].copy()
+                inside[: max(start - low, 0)] = False
+                inside[max(stop - low, 0) :] = False
+                writer.append(index, read_basket(model, number, source.fetch).select(inside))
+        for offset, name in enumerate(own):
+            writer.append(len(models) + offset, raw_entries(extra[name][first:last]))
+        writer.count_entries(int(last - first))
+
+
+def _windows(source: OpenTree, models: Sequence[Any], chosen: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Entry ranges between common basket borders, each with about a cluster of chosen bytes: memory stays flat."""
+    if not len(chosen):
+        return []
+    total = sum(int(model.member("fTotBytes")) for model in models)
+    per_entry = total / max(source.num_entries, 1)
+    room = max(1, math.floor(TreeWriter.CLUSTER_BYTES / max(per_entry, 1.0)))
+    edges = source.cluster_edges()
+    windows, start = [], 0
+    for index, edge in enumerate(edges[1:], start=2):
+        if index == len(edges) or np.searchsorted(chosen, edges[index]) - np.searchsorted(chosen, start) > room:
+            windows.append((start, edge))
+            start = edge
+    return windows
+
+
+def _baskets_with(model: Any, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The numbers of the baskets that hold chosen entries."""
+    offsets = np.asarray(model.entry_offsets)
+    return np.unique(np.searchsorted(offsets, chosen, side="right") - 1) if len(offsets) > 1 else np.empty(0, np.int64)
+
+
+def copy_streamers(source: OpenFile, out: RootFile) -> None:
+    """Copy the source's StreamerInfo record as it lies, so that classes that only the source knows stay readable."""
+    file = source.directory.file
+    if file.fSeekInfo:
+        key, stored, size = _read_record(source, file.fSeekInfo)
+        out.set_streamers(key, stored, size)
+
+
+def copy_object(source: OpenFile, name: str, out: RootFile) -> None:
+    """Copy a top-level object that is no tree and no folder (a TObjString, a histogram) as its bytes lie."""
+    out.add_stored(*_read_record(source, source.directory.key(name).fSeekKey))
+
+
+def _read_record(source: OpenFile, position: int) -> tuple[Key, bytes, int]:
+    """(key, payload as stored, its size unpacked) of the record at `position`."""
+    nbytes, version, size, _, length, _ = _KEY_FIELDS.unpack(source.fetch(position, position + _KEY_FIELDS.size))
+    raw = source.fetch(position, position + nbytes)
+    big = version > 1000
+    class_name, at = decode_string(raw, 34 if big else 26)
+    name, at = decode_string(raw, at)
+    title, _ = decode_string(raw, at)
+    return Key(class_name, name, title, big=big), raw[length:], size

@@ -1,0 +1,1 @@
+"""The graph neural networks and their checkpoint."""

@@ -1,0 +1,114 @@
+"""Saving and loading a network with everything that belongs to it, as one file, without pickle."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hepfilter.config.model import ModelDefinition
+from hepfilter.errors import CheckpointError, OutputError
+from hepfilter.models.edgeconv import EdgeConvNet
+from hepfilter.models.metadata import (
+    DIGEST_KEY,
+    FORMAT_VERSION,
+    TEXT_KEY,
+    ModelMetadata,
+    digest_of,
+    find_checkpoint,
+    model_hash,
+    parse_metadata,
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network, in evaluation mode and on the CPU, and the metadata of the file that it came from."""
+
+    network: EdgeConvNet
+    metadata: ModelMetadata
+
+
+def build_network(definition: ModelDefinition) -> EdgeConvNet:
+    """A network with fresh weights, drawn from torch's global generator."""
+    return EdgeConvNet(definition)
+
+
+def save(
+    network: EdgeConvNet,
+    path: Path,
+    *,
+    provenance: Mapping[str, Any],
+    calibration: Mapping[str, Any] | None = None,
+) -> ModelMetadata:
+    """Write `network` to `path`; the file appears complete or not at all. The same input gives the same bytes.
+
+    `provenance` and `calibration` are plain JSON data. OutputError if the folder cannot be written.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    definition = network.definition.model_dump(mode="json")
+    stated_hash = model_hash(definition, _as_arrays(tensors))
+    content = {
+        "format_version": FORMAT_VERSION,
+        "model_hash": stated_hash,
+        "definition": definition,
+        "provenance": dict(provenance),
+        "calibration": None if calibration is None else dict(calibration),
+    }
+    text = json.dumps(content, allow_nan=False)
+    raw = safetensors.torch.save(tensors, metadata={TEXT_KEY: text, DIGEST_KEY: digest_of(text)})
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(raw)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return parse_metadata(raw, path)
+
+
+def load(name: str | Path) -> Checkpoint:
+    """The model that ships as `name`, or the one in that file; CheckpointError if it is not what it states."""
+    path = find_checkpoint(name)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
+    metadata = parse_metadata(raw, path)
+    remedy = "fetch it again or train it anew"
+    try:
+        tensors = safetensors.torch.load(raw)
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{path}: its tensors cannot be read ({error}); {remedy}") from error
+    if model_hash(metadata.stated_definition, _as_arrays(tensors)) != metadata.model_hash:
+        raise CheckpointError(f"{path}: weights and definition do not have the model hash that it states; {remedy}")
+    return Checkpoint(_network(metadata, tensors), metadata)
+
+
+def _network(metadata: ModelMetadata, tensors: Mapping[str, Tensor]) -> EdgeConvNet:
+    """The network of the definition with these weights; CheckpointError if they do not fit or are not finite."""
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(metadata.definition)
+    expected = {name: (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()}
+    found = {name: (tuple(value.shape), value.dtype) for name, value in tensors.items()}
+    if expected != found:
+        wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise CheckpointError(f"{metadata.path}: its tensor {wrong[0]} does not fit its architecture; train it anew")
+    for name, value in tensors.items():
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{metadata.path}: its tensor {name} is not finite; train it anew")
+    network.load_state_dict(dict(tensors))
+    return network.eval()
+
+
+def _as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.generic]]:
+    return {name: value.numpy() for name, value in tensors.items()}

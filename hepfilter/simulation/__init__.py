@@ -1,0 +1,1 @@
+"""Pythia 8, the parametric detector, samples with truth."""

@@ -1,0 +1,1 @@
+"""Intervals and weighted efficiencies: arrays in, containers out."""

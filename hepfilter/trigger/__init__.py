@@ -1,0 +1,1 @@
+"""Decisions: thresholds, budgets, the event hash."""

@@ -1,0 +1,103 @@
+"""The model of a schema file: what is refused, and in which words."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from hepfilter.config.base import validate
+from hepfilter.config.schema import COLLECTIONS, Collections, FirstOf, Schema
+from hepfilter.errors import ConfigError
+
+JET = "{pt: a, eta: b, phi: c%s}"
+
+
+def schema(text: str) -> Schema:
+    data: dict[str, Any] = {"name": "x", "title": "X", "tree": "t"}
+    return validate(data | yaml.safe_load(text), Schema, where="x.yaml")
+
+
+def jet(alternative: str) -> Schema:
+    return schema(f"collections: {{jet: {{alternatives: [{alternative}]}}}}")
+
+
+def test_a_complete_schema() -> None:
+    result = schema(
+        """
+        tree: [Events, events]
+        detect: [a, [b, c]]
+        energy_unit: MeV
+        identity: {run: Run, event: Event}
+        collections:
+          jet:
+            pt_min: 20
+            alternatives:
+              - {pt: a, eta: b, phi: c, mass: {first_of: [m1, m2]}, cuts: [{branch: id, min: 1}, [{branch: x, max: 2}]]}
+              - {px: [x1, x2], py: [y1, y2], pz: [z1, z2], mass: 0.1}
+          met: {alternatives: [{pt: m, phi: n}]}
+        """
+    )
+    assert result.trees == ("Events", "events")
+    assert result.detect == ("a", ("b", "c"))
+    assert result.to_gev == 1e-3
+    assert result.identity is not None
+    assert result.identity.names() == ("Run", "Event")
+    assert [name for name, _ in result.collections.named()] == ["jet", "met"]
+    assert result.collections.jet is not None
+    first, second = result.collections.jet.alternatives
+    assert first.mass == FirstOf(first_of=("m1", "m2"))
+    assert [[cut.branch for cut in item] for item in first.cuts] == [["id"], ["x"]]
+    assert second.px == ("x1", "x2")
+    assert second.mass == 0.1
+
+
+def test_collections_are_those_of_the_record() -> None:
+    assert COLLECTIONS == ("jet", "fatjet", "muon", "electron", "photon", "tau", "met", "particle")
+    assert tuple(Collections.model_fields) == COLLECTIONS
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("detects: [a]", "unknown key 'detects'; nearest: detect"),
+        ("collections: {jets: {alternatives: []}}", "unknown key 'collections.jets'; nearest: jet"),
+        ("energy_unit: TeV", "key 'energy_unit'.*'GeV' or 'MeV'.*got 'TeV'"),
+        ("identity: {run: a}", "key 'identity.event' is missing"),
+        ("{}", "`collections` is missing"),
+        ("tree: []", "`tree` is missing"),
+        ("detect: [[]]", "key 'detect.0'.*name of a branch, or a list"),
+        (
+            "collections: {met: {alternatives: [{pt: a, phi: b, eta: c}]}}",
+            "met: an alternative needs pt, phi or px, py",
+        ),
+        ("collections: {jet: {alternatives: []}}", "key 'collections.jet.alternatives'"),
+        ("collections: {jet: {pt_min: -1, alternatives: []}}", "key 'collections.jet.pt_min'"),
+    ],
+)
+def test_what_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        schema(text)
+
+
+@pytest.mark.parametrize(
+    ("alternative", "message"),
+    [
+        ("{ptt: a, eta: b, phi: c}", "unknown key 'collections.jet.alternatives.0.ptt'; nearest: pt"),
+        ("{pt: a, eta: b}", "jet: an alternative needs pt, eta, phi or px, py, pz"),
+        (JET % ", px: d", "jet: an alternative needs"),
+        (JET % ", cuts: [{branch: x}]", "the cut on x has neither min nor max"),
+        (JET % ", cuts: [{branch: x, min: .nan}]", "finite number"),
+        (JET % ", mass: -1", "a mass is a branch or a number of GeV, at least 0"),
+        (JET % ", mass: .nan", "a mass is a branch or a number of GeV"),
+        (JET % ", btag: {firstof: [a]}", "first_of"),
+        (JET % ", btag: {first_of: []}", "at least 1 item"),
+        ("{pt: [a, b], eta: [c, d], phi: c}", "every field needs a list of the same length"),
+        ("{pt: [a, b], eta: [c, d], phi: [c]}", "every field needs a list of the same length"),
+        ("{pt: [a], eta: [b], phi: [c], cuts: [{branch: x, min: 1}]}", "cuts need branches with a list per event"),
+        ("{pt: [], eta: [], phi: []}", "name of a branch, or a list"),
+        ("{pt: 3, eta: b, phi: c}", "key 'collections.jet.alternatives.0.pt'"),
+    ],
+)
+def test_alternatives_that_are_refused(alternative: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        jet(alternative)

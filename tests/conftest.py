@@ -1,0 +1,35 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real CMS and ATLAS files; the test skips where it does not lie beside the checkout."""
+    folder = Path(os.environ.get("HEPFILTER_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"
+    if not folder.is_dir():
+        pytest.skip("the real files of ../shared/data are not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with the shipped object graph and random weights: scores without meaning, but scores."""
+    import torch
+
+    from hepfilter.config.base import find_config, load_yaml
+    from hepfilter.config.graph import GraphSpecification
+    from hepfilter.config.model import EventClass, ModelDefinition, load_architecture
+    from hepfilter.models.checkpoint import build_network, save
+
+    classes = (EventClass(name="background", is_signal=False), EventClass(name="signal", is_signal=True))
+    graph = load_yaml(find_config("graphs", "objects"), GraphSpecification)
+    definition = ModelDefinition(graph=graph, architecture=load_architecture("edgeconv-small"), classes=classes)
+    path = tmp_path_factory.mktemp("model") / "untrained.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        save(build_network(definition), path, provenance={})
+    return path

@@ -1,0 +1,91 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from hepfilter.simulation.detector import detect
+from hepfilter.simulation.flat import FlatObjects
+from hepfilter.simulation.leptons import (
+    ELECTRON_WORKING_POINTS,
+    MUON_WORKING_POINTS,
+    PHOTON_WORKING_POINTS,
+    electrons,
+    muons,
+    photons,
+    relative_isolation,
+    working_point,
+)  # fmt: skip
+
+Maker = Callable[..., FlatObjects]
+
+
+def test_isolation_equals_a_double_loop(top_candidates: FlatObjects) -> None:
+    leptons = top_candidates[np.isin(np.abs(top_candidates.pdg_id), [11, 13])]
+    found = relative_isolation(leptons, top_candidates, cone=0.4, photon_veto=0.05)
+    assert len(leptons) > 60
+    for row in range(len(leptons)):
+        near = top_candidates[top_candidates.event == leptons.event[row]]
+        phi = np.angle(np.exp(1j * (near.phi - leptons.phi[row])))
+        distance = np.hypot(near.eta - leptons.eta[row], phi)
+        counted = (distance < 0.4) & (distance > 0) & ~((near.pdg_id == 22) & (distance < 0.05))
+        assert found[row] == pytest.approx(near.pt[counted].sum() / leptons.pt[row], rel=1e-9, abs=1e-12)
+
+
+def test_a_lepton_alone_is_isolated_and_its_radiation_is_its_own(objects: Maker) -> None:
+    lepton = objects([(0, 50.0, 0.0, 0.0), (1, 50.0, 0.0, 0.0)], n_events=2, pdg_id=11, charge=-1)
+    photon = objects([(0, 10.0, 0.02, 0.0), (1, 10.0, 0.2, 0.0)], n_events=2)
+    assert relative_isolation(lepton, lepton, cone=0.4, photon_veto=0.08).tolist() == [0.0, 0.0]
+    assert relative_isolation(lepton, photon, cone=0.4, photon_veto=0.08) == pytest.approx([0.0, 0.2])
+
+
+def test_leptons_from_w_are_isolated_and_those_in_jets_are_not(gun: Maker, top_candidates: FlatObjects) -> None:
+    rng = np.random.default_rng(1)
+    _, single = muons(detect(gun(13, -1, pt=40.0, eta=0.5, shots=500), rng), rng)
+    assert np.all(single["pfRelIso04_all"] == 0.0)
+    found, columns = muons(top_candidates, rng)
+    hard = found.pt > 25.0
+    isolation = columns["pfRelIso04_all"]
+    assert np.mean(isolation[hard] < 0.25) > 0.5
+    assert np.mean(isolation[found.pt < 8.0] > 0.25) > 0.7
+
+
+def test_working_points_are_nested_with_the_stated_efficiencies() -> None:
+    passed = working_point(100_000, ELECTRON_WORKING_POINTS, np.random.default_rng(2))
+    for number, efficiency in enumerate(ELECTRON_WORKING_POINTS, start=1):
+        assert np.mean(passed >= number) == pytest.approx(efficiency, abs=4 * np.sqrt(0.25 / 100_000))
+    assert set(passed.tolist()) == {0, 1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("make", "pdg_id", "charge", "flag", "points"),
+    [(electrons, 11, -1, "cutBased", ELECTRON_WORKING_POINTS), (photons, 22, 0, "cutBased", PHOTON_WORKING_POINTS)],
+)
+def test_electrons_and_photons(
+    gun: Maker, make: Callable[..., tuple[FlatObjects, dict[str, np.ndarray]]], pdg_id: int, charge: int, flag: str,
+    points: tuple[float, ...],
+) -> None:  # fmt: skip
+    rng = np.random.default_rng(4)
+    found, columns = make(detect(gun(pdg_id, charge, pt=60.0, eta=0.4), rng), rng)
+    assert set(found.pdg_id.tolist()) == {pdg_id}
+    assert set(columns["charge"].tolist()) == {charge}
+    assert np.mean(columns[flag] == len(points)) == pytest.approx(points[-1], abs=0.04)
+    assert all(len(column) == len(found) for column in columns.values())
+
+
+def test_muon_flags_are_nested(gun: Maker) -> None:
+    rng = np.random.default_rng(5)
+    _, columns = muons(detect(gun(13, -1, pt=60.0, eta=0.4), rng), rng)
+    assert np.all(columns["looseId"] >= columns["mediumId"])
+    assert np.all(columns["mediumId"] >= columns["tightId"])
+    assert columns["tightId"].mean() == pytest.approx(MUON_WORKING_POINTS[-1], abs=0.02)
+    assert np.all(columns["mass"] == 0.10566)
+
+
+def test_thresholds_and_photons_in_jets(objects: Maker) -> None:
+    rng = np.random.default_rng(6)
+    soft = objects([(0, 4.9, 0.0, 0.0), (0, 2.9, 1.0, 0.0)], n_events=1, pdg_id=11)
+    assert len(electrons(soft, rng)[0]) == 0
+    photon_in_jet = objects([(0, 50.0, 0.0, 0.0), (0, 30.0, 0.1, 0.1), (0, 20.0, 2.6, 1.0)], n_events=1)
+    # The first has 30 of its 50 GeV beside it, the second more than itself, the third lies outside the tracker.
+    assert len(photons(photon_in_jet, rng)[0]) == 0
+    assert len(photons(photon_in_jet[np.array([0])], rng)[0]) == 1

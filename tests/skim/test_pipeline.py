@@ -1,0 +1,271 @@
+"""The main job, on files made here and on the real ones."""
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+
+import awkward as ak
+import numpy as np
+import pytest
+import uproot
+
+from hepfilter.errors import ConfigError, HepfilterError, OutputError, SchemaError, SourceError, UsageError
+from hepfilter.io.writing import Column, create_root
+from hepfilter.skim.pipeline import skim
+from tests.io.test_copying import assert_same_tree
+from tests.nano import make_nano
+
+REAL = {
+    "nano_tt_v12.root": 20, "nano_tt_v15.root": 20, "nano_dimuon.root": 4, "nanoAOD_2015_CMS_Open_Data_ttbar.root": 20,
+    "pfnano.root": 1, "Run2012B_SingleMu_1000.root": 100, "run2012_dimuon_100k.root": 10_000,
+    "cms_run2015d_pf.root": 245,
+}  # fmt: skip
+
+
+def read_ids(path: Path) -> list[int]:
+    with uproot.open({path: "Events"}) as tree:
+        return tree["event"].array(library="np").tolist()
+
+
+def test_the_best_share_is_written_with_score_and_books(tmp_path, untrained_model):
+    source = make_nano(tmp_path / "in.root", 200)
+    report = skim([str(source)], tmp_path / "out.root", keep=Fraction(1, 10), model=str(untrained_model))
+    assert (report.read, report.passed, report.written) == (200, 20, 20)
+    assert [row[2] for row in report.cutflow()] == [100.0, 10.0, 10.0]
+    with uproot.open(source) as old, uproot.open(tmp_path / "out.root") as new:
+        kept = np.isin(old["Events/event"].array(library="np"), new["Events/event"].array(library="np"))
+        assert kept.sum() == 20
+        assert_same_tree(old["Events"], new["Events"], kept, added=["HepFilter_interest", "HepFilter_passed"])
+        for books in ("Runs", "LuminosityBlocks"):
+            assert_same_tree(old[books], new[books], np.ones(old[books].num_entries, bool), added=[])
+        interest = new["Events/HepFilter_interest"].array(library="np")
+        assert interest.dtype == np.float32
+        assert interest.min() == np.float32(report.threshold)
+        assert new["Events/HepFilter_passed"].typename == "bool"
+        assert new["Events/HepFilter_passed"].array(library="np").all()
+        provenance = json.loads(str(new["HepFilter_provenance"]))
+        assert provenance["model_hash"] == report.model_hash
+        assert provenance["files"][0]["read"] == 200
+
+
+def test_the_choice_is_the_same_however_events_are_split(tmp_path, untrained_model, monkeypatch):
+    whole = make_nano(tmp_path / "whole.root", 300, basket=100)
+    parts = []
+    with uproot.open(whole) as file:
+        for i, (start, stop) in enumerate([(0, 7), (7, 190), (190, 300)]):
+            parts.append(tmp_path / f"part{i}.root")
+            copy_entries_of(whole, parts[-1], np.isin(np.arange(300), np.arange(start, stop)))
+        assert file["Events"].num_entries == 300
+    results = set()
+    for unit in (1000, 64, 13):
+        monkeypatch.setattr("hepfilter.scoring.files.UNIT_ENTRIES", unit)
+        for inputs in ([whole], parts):
+            out = tmp_path / "out.root"
+            skim([str(path) for path in inputs], out, keep=Fraction(1, 20), model=str(untrained_model), force=True)
+            with uproot.open({out: "Events"}) as tree:
+                results.add(
+                    (tuple(tree["event"].array().tolist()), tree["HepFilter_interest"].array(library="np").tobytes())
+                )
+    assert len(results) == 1
+
+
+def copy_entries_of(source: Path, target: Path, kept: np.ndarray) -> None:
+    from hepfilter.io.output import SkimOutput
+    from hepfilter.io.reading import open_file
+    from hepfilter.io.sources import Source
+
+    with open_file(Source(str(source))) as file, SkimOutput(target, "Events", (), compression=uproot.ZSTD(1)) as out:
+        out.add_source(file, kept, {})
+
+
+def test_unphysical_input_is_counted_and_never_reaches_a_score(tmp_path, untrained_model):
+    bad = np.array([np.nan, np.inf, -np.inf, -50.0, 0.0, 1e30], np.float32)
+    plant = dict.fromkeys(("Jet_pt", "Muon_eta", "Electron_phi", "MET_pt", "Jet_mass"), bad)
+    source = make_nano(tmp_path / "in.root", 100, plant=plant)
+    report = skim([str(source)], tmp_path / "out.root", keep=Fraction(1), model=str(untrained_model))
+    assert report.written == 100
+    with uproot.open({tmp_path / "out.root": "Events"}) as tree:
+        assert np.isfinite(tree["HepFilter_interest"].array(library="np")).all()
+        kept = tree["MET_pt"].array(library="np")[:6]
+        assert kept.tobytes() == bad.tobytes()  # what the source says is written as it says it
+    for collection in ("jet", "muon", "electron", "met"):
+        assert any(problem.startswith(f"{collection}: ") for problem in report.problems), collection
+
+
+@pytest.mark.parametrize("keep", [Fraction(1, 10), Fraction(1)])
+def test_an_empty_tree_gives_the_full_schema(tmp_path, untrained_model, keep):
+    source = make_nano(tmp_path / "in.root", 0)
+    report = skim([str(source)], tmp_path / "out.root", keep=keep, model=str(untrained_model))
+    assert (report.read, report.written, report.threshold) == (0, 0, None)
+    with uproot.open(source) as old, uproot.open(tmp_path / "out.root") as new:
+        assert new["Events"].keys() == [*old["Events"].keys(), "HepFilter_interest", "HepFilter_passed"]
+        assert new["Runs"].num_entries == 1
+
+
+def test_a_skim_can_be_skimmed_again(tmp_path, untrained_model):
+    source = make_nano(tmp_path / "in.root", 200)
+    skim([str(source)], tmp_path / "once.root", keep=Fraction(1, 2), model=str(untrained_model))
+    skim([str(tmp_path / "once.root")], tmp_path / "twice.root", keep=Fraction(1, 10), model=str(untrained_model))
+    skim([str(source)], tmp_path / "direct.root", keep=Fraction(1, 20), model=str(untrained_model))
+    assert read_ids(tmp_path / "twice.root") == read_ids(tmp_path / "direct.root")
+
+
+def bad_inputs(folder: Path) -> dict[str, tuple[str, type[HepfilterError], str]]:
+    """What may be wrong with an input: path, the error, and what its one line must say."""
+    good = make_nano(folder / "good.root", 100)
+    (folder / "text.root").write_text("no ROOT file at all, but longer than a header")
+    (folder / "half.root").write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    (folder / "stub.root").write_bytes(b"root")
+    with create_root(folder / "other.root") as out, out.new_tree("Other", [Column("x", "int32")]) as tree:
+        tree.extend({"x": np.arange(3)})
+    make_nano(folder / "missing.root", 10, drop=("Jet_eta",))
+    damaged = bytearray(good.read_bytes())
+    with uproot.open({good: "Events"}) as tree:
+        branch = tree["Jet_pt"]
+        damaged[branch.member("fBasketSeek")[0] + branch.member("fBasketBytes")[0] - 60] ^= 0xFF
+    (folder / "damaged.root").write_bytes(damaged)
+    return {
+        "missing file": ("god.root", SourceError, r"god\.root: no such file.*good\.root"),
+        "no ROOT file": ("text.root", SourceError, r"text\.root: is no ROOT file"),
+        "too short": ("stub.root", SourceError, r"stub\.root: is no ROOT file"),
+        "cut in half": (
+            "half.root",
+            SourceError,
+            r"half\.root: is cut short: its header says \d+ bytes, the file has \d+",
+        ),
+        "no Events": ("other.root", SourceError, r"other\.root: no tree Events; objects in the file: Other \(TTree\)"),
+        "no such tree": ("good.root:Evnts", SourceError, r"good\.root: no tree Evnts.*Events \(TTree\)"),
+        "missing branch": ("missing.root", SchemaError, r"missing\.root: tree Events.*Jet_eta"),
+        "damaged basket": (
+            "damaged.root",
+            SourceError,
+            r"damaged\.root: tree Events, branch Jet_pt, entries 0 to 99 cannot be read",
+        ),
+    }
+
+
+def test_bad_input_is_one_line_and_leaves_no_output(tmp_path, untrained_model, subtests):
+    monkey = tmp_path / "inputs"
+    monkey.mkdir()
+    for what, (name, error, message) in bad_inputs(monkey).items():
+        with subtests.test(what):
+            with pytest.raises(error, match=message) as caught:
+                skim([str(monkey / name)], tmp_path / "out.root", keep=Fraction(1, 10), model=str(untrained_model))
+            assert "\n" not in str(caught.value)
+            assert caught.value.exit_code == 1
+            assert list(tmp_path.iterdir()) == [monkey]
+
+
+def test_a_user_schema_reads_flat_columns(tmp_path, untrained_model):
+    with (
+        create_root(tmp_path / "flat.root") as out,
+        out.new_tree("ntuple", [Column(n, "float64") for n in ("E1", "x1", "y1", "z1")]) as tree,
+    ):
+        tree.extend(
+            {name: np.random.default_rng(i).normal(50, 9, 30) for i, name in enumerate(("E1", "x1", "y1", "z1"))}
+        )
+    schema = tmp_path / "mine.yaml"
+    schema.write_text(
+        "name: mine\ntitle: flat\ntree: ntuple\ndetect: [x1]\ncollections:\n"
+        "  muon:\n    alternatives:\n      - {px: [x1], py: [y1], pz: [z1], energy: [E1]}\n"
+    )
+    options = {"keep": Fraction(1, 3), "model": str(untrained_model)}
+    report = skim([str(tmp_path / "flat.root")], tmp_path / "out.root", schema=str(schema), **options)
+    assert report.written == 10
+    assert any("identified by file name and entry" in note for note in report.warnings)
+    schema.write_text(schema.read_text().replace("detect", "detct"))
+    with pytest.raises(ConfigError, match=r"mine\.yaml: unknown key 'detct'; nearest: detect"):
+        skim([str(tmp_path / "flat.root")], tmp_path / "out2.root", schema=str(schema), **options)
+
+
+def test_outputs_are_guarded(tmp_path, untrained_model):
+    source = make_nano(tmp_path / "in.root", 20)
+    (tmp_path / "there.root").write_text("precious")
+    options = {"keep": Fraction(1, 2), "model": str(untrained_model)}
+    for output, error, message in [
+        (source, UsageError, "is one of the inputs"),
+        (tmp_path / "there.root", OutputError, "exists; give another name"),
+        (tmp_path / "no" / "out.root", OutputError, "there is no folder"),
+    ]:
+        with pytest.raises(error, match=message):
+            skim([str(source)], output, **options)
+    assert (tmp_path / "there.root").read_text() == "precious"
+    skim([str(source)], tmp_path / "there.root", force=True, **options)
+    assert len(read_ids(tmp_path / "there.root")) == 10
+
+
+@pytest.fixture(scope="session")
+def real_skims(shared_data, untrained_model, tmp_path_factory):
+    """Each real file skimmed to a tenth, made once."""
+    folder = tmp_path_factory.mktemp("real")
+
+    def made(name: str) -> Path:
+        out = folder / name
+        if not out.exists():
+            skim([str(shared_data / name)], out, keep=Fraction(1, 10), model=str(untrained_model))
+        return out
+
+    return made
+
+
+def kept_entries(source: Path, out: Path) -> np.ndarray:
+    """Which entries of the source the skim holds, found by its own identity, or by all muons where it has none."""
+    with uproot.open({source: "Events"}) as old, uproot.open({out: "Events"}) as new:
+        names = [name for name in ("run", "luminosityBlock", "event") if name in old] or ["Muon_pt", "Muon_phi"]
+        keys = [
+            [tuple(map(repr, row)) for row in zip(*(tree[name].array().tolist() for name in names), strict=True)]
+            for tree in (old, new)
+        ]
+    wanted = set(keys[1])
+    assert len(wanted) == len(keys[1])
+    return np.array([key in wanted for key in keys[0]])
+
+
+@pytest.mark.parametrize(("name", "events"), REAL.items())
+def test_real_files_are_skimmed_bit_for_bit(shared_data, real_skims, name, events):
+    source, out = shared_data / name, real_skims(name)
+    kept = kept_entries(source, out)
+    assert kept.sum() == events
+    with uproot.open(source) as old, uproot.open(out) as new:
+        assert_same_tree(old["Events"], new["Events"], kept, added=["HepFilter_interest", "HepFilter_passed"])
+        for key, kind in old.classnames(cycle=False).items():
+            assert new.classnames(cycle=False)[key] == kind
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_root_reads_what_it_reads_from_the_source(shared_data, real_skims, name):
+    if find_spec("ROOT") is None:
+        pytest.skip("ROOT is not installed")
+    entries = np.flatnonzero(kept_entries(shared_data / name, real_skims(name)))
+    script = Path(__file__).parents[1] / "io" / "compare_in_root.py"
+    if len(entries) > 300:
+        pytest.skip("too many events for a loop in Python")
+    command = [
+        sys.executable,
+        str(script),
+        str(shared_data / name),
+        str(real_skims(name)),
+        "Events",
+        ",".join(map(str, entries)),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert int(run.stdout.split()[2]) > 100
+
+
+@pytest.mark.parametrize("name", ["nano_tt_v12.root", "nano_dimuon.root", "nanoAOD_2015_CMS_Open_Data_ttbar.root"])
+def test_coffea_opens_a_skim(shared_data, real_skims, name):
+    from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
+
+    def muons(path: Path) -> ak.Array:
+        return NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=NanoAODSchema, mode="eager").events()
+
+    kept = kept_entries(shared_data / name, real_skims(name))
+    old, new = muons(shared_data / name)[kept], muons(real_skims(name))
+    assert ak.array_equal(old.Muon.pt, new.Muon.pt)
+    assert ak.array_equal(old.Jet.eta, new.Jet.eta)
+    assert new.Muon.pt.layout.parameters.get("__doc__") == old.Muon.pt.layout.parameters.get("__doc__")
+    assert ak.all(new.HepFilter.passed)

@@ -1,6 +1,9 @@
 """The `hepfilter` command: registers the commands and turns our errors into one line and an exit code."""
 
+import signal
 import sys
+from types import FrameType
+from typing import NoReturn
 
 import typer
 
@@ -32,15 +35,22 @@ def hepfilter(
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code (0 done, 1 our error, 2 usage, 130 interrupted)."""
+    """Run the command line; returns the exit code: 0 done, 1 our error, 2 usage, 130 and 143 ended by a signal."""
+    before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        app(arguments, standalone_mode=True)
+        app(arguments)
     except HepfilterError as error:
         print(f"hepfilter: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("hepfilter: interrupted; nothing was written", file=sys.stderr)
-        return 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return 0
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    """Leave through every `with` block, so that nothing half written stays behind."""
+    print(f"\nhepfilter: ended by {signal.Signals(number).name}; no output was written", file=sys.stderr)
+    raise SystemExit(128 + number)

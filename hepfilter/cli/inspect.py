@@ -58,14 +58,15 @@ def _plain(fits: "list[ModelFit]") -> list[dict[str, object]]:
 def _print_inspection(found: "Inspection", fits: "list[ModelFit]", console: "Console") -> None:
     """One file: trees, then either the reason why its events cannot be read, or schema, collections and models."""
     from rich.table import Table
+    from rich.text import Text
 
-    trees = Table(title=found.path, title_justify="left")
+    trees = Table(title=Text(found.path), title_justify="left")
     for title in ("tree", "kind"):
         trees.add_column(title)
     for title in ("entries", "branches"):
         trees.add_column(title, justify="right")
     for tree in found.trees:
-        trees.add_row(tree.name, tree.kind, _number(tree.entries), _number(tree.branches))
+        trees.add_row(Text(tree.name), tree.kind, _number(tree.entries), _number(tree.branches))
     console.print(trees if found.trees else f"{found.path}: no trees", markup=False)
     if found.reason is not None:
         console.print(f"events: cannot be read: {found.reason}\n", markup=False)
@@ -86,6 +87,7 @@ def _print_inspection(found: "Inspection", fits: "list[ModelFit]", console: "Con
 def _print_collections(found: "Inspection", console: "Console") -> None:
     """Every collection, whether it was found, where, and how many objects an event has."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title=f"objects per event, mean of the first {found.events_read:,} events", title_justify="left")
     table.add_column("collection")
@@ -95,7 +97,7 @@ def _print_collections(found: "Inspection", console: "Console") -> None:
     for collection in found.collections:
         means = ("–" if mean is None else f"{mean:.2f}" for mean in (collection.in_file, collection.in_record))
         lacking = f" (without {', '.join(collection.missing)})" if collection.missing else ""
-        table.add_row(collection.name, *means, ", ".join(collection.branches) + lacking)
+        table.add_row(collection.name, *means, Text(", ".join(collection.branches) + lacking))
     for name in found.absent:
         table.add_row(name, "absent", "–", "")
     console.print(table, markup=False)

@@ -25,17 +25,17 @@ def build_padded(record: ak.Array, specification: GraphSpecification) -> PaddedG
 
     An empty record gives B = 0; an event without objects has an empty row of the mask.
     """
-    n_events, n_nodes = len(record), specification.max_nodes
+    n_events, n_nodes, n_features = len(record), specification.max_nodes, len(specification.feature_names)
     nodes = collect_nodes(record, specification)
     row = nodes.event * n_nodes + nodes.position
-    features = np.zeros((n_events * n_nodes, len(specification.feature_names)), dtype=np.float32)
+    features = np.zeros((n_events * n_nodes, n_features), dtype=np.float32)
     features[row] = node_features(nodes, specification, n_events=n_events)
     momenta = np.zeros((n_events * n_nodes, 4), dtype=np.float32)
     momenta[row] = np.stack([nodes.pt, nodes.eta, nodes.phi, nodes.mass], axis=1)
     mask = np.zeros(n_events * n_nodes, dtype=np.bool_)
     mask[row] = True
     return PaddedGraphs(
-        torch.from_numpy(features).view(n_events, n_nodes, -1),
+        torch.from_numpy(features).view(n_events, n_nodes, n_features),
         torch.from_numpy(momenta).view(n_events, n_nodes, 4),
         torch.from_numpy(mask).view(n_events, n_nodes),
     )

@@ -9,6 +9,7 @@ import datetime
 import os
 import struct
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -89,7 +90,8 @@ class RootFile:
             if kind is None:
                 self._finish()
         finally:
-            self._file.close()
+            with suppress(OSError):  # a full disk was told before; closing would tell it again
+                self._file.close()
             self._partial.unlink(missing_ok=True)
 
     @property

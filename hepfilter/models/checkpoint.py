@@ -18,7 +18,6 @@ from hepfilter.config.model import ModelDefinition
 from hepfilter.errors import CheckpointError, OutputError
 from hepfilter.models.edgeconv import EdgeConvNet
 from hepfilter.models.metadata import (
-    DIGEST_KEY,
     FORMAT_VERSION,
     TEXT_KEY,
     ModelMetadata,
@@ -63,8 +62,8 @@ def save(
         "provenance": dict(provenance),
         "calibration": None if calibration is None else dict(calibration),
     }
-    text = json.dumps(content, allow_nan=False)
-    raw = safetensors.torch.save(tensors, metadata={TEXT_KEY: text, DIGEST_KEY: digest_of(text)})
+    text = json.dumps(content | {"digest": digest_of(content)})
+    raw = safetensors.torch.save(tensors, metadata={TEXT_KEY: text})
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         temporary.write_bytes(raw)

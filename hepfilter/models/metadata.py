@@ -1,14 +1,14 @@
 """What a checkpoint says of itself, readable without torch.
 
 A checkpoint is one safetensors file (8 bytes little-endian length, a JSON header, the tensors' bytes; nothing in it is
-ever executed). The header's ``__metadata__`` holds the JSON text ``hepfilter`` and its BLAKE2b digest
-``hepfilter_digest``; the text has the keys
+ever executed). The header's ``__metadata__`` holds under ``hepfilter`` a JSON text with the keys
 
 format_version  int; `FORMAT_VERSION` is the newest that is understood, older ones are migrated
 model_hash      BLAKE2b of definition and weights, see `model_hash`
 definition      graph specification, architecture, classes with their priors (`config.model.ModelDefinition`)
 provenance      how the weights came to be: plain data, for people
 calibration     score → background p-value as plain data, or null; not part of the model hash
+digest          BLAKE2b of the other keys, against damage
 """
 
 import hashlib
@@ -30,7 +30,6 @@ MAX_HEADER: Final = 16 * 2**20
 """Bytes; a longer header is taken for corruption before it is read."""
 
 TEXT_KEY: Final = "hepfilter"
-DIGEST_KEY: Final = "hepfilter_digest"
 _SUFFIX: Final = ".safetensors"
 
 MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
@@ -111,18 +110,19 @@ def parse_header(header: bytes, size: int, path: Path) -> ModelMetadata:
     metadata = entries.pop("__metadata__", None)
     if not isinstance(metadata, dict) or not isinstance(metadata.get(TEXT_KEY), str):
         raise CheckpointError(f"{path}: is a safetensors file, but none of hepfilter; `hepfilter train` makes them")
-    text = metadata[TEXT_KEY]
-    if metadata.get(DIGEST_KEY) != digest_of(text):
+    content = _json_object(metadata[TEXT_KEY], corrupt % "its metadata are not JSON")
+    _refuse_newer(content, path)
+    if content.pop("digest", None) != digest_of(content):
         raise CheckpointError(corrupt % "its metadata were changed")
-    content = _migrated(_json_object(text.encode(), corrupt % "its metadata are not JSON"), path)
+    content = _migrated(content, path)
     if size != 8 + len(header) + _data_length(entries, corrupt):
         raise CheckpointError(corrupt % "its weights are cut short or overlong")
     return _metadata(content, path)
 
 
-def digest_of(text: str) -> str:
-    """BLAKE2b, 16 bytes in hexadecimal."""
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def digest_of(content: Mapping[str, Any]) -> str:
+    """BLAKE2b (16 bytes, hexadecimal) of plain JSON data; the order of keys counts."""
+    return hashlib.blake2b(_canonical(content), digest_size=16).hexdigest()
 
 
 def model_hash(definition: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
@@ -132,13 +132,18 @@ def model_hash(definition: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]
     order of the collections does. `tensors` are the weights and the normalisation by name; their order does not count.
     """
     state = hashlib.blake2b(b"hepfilter-model", digest_size=16)
-    state.update(json.dumps(definition, separators=(",", ":"), allow_nan=False).encode())
+    state.update(_canonical(definition))
     for name in sorted(tensors):
         values = np.asarray(tensors[name], order="C")
         little = values.astype(values.dtype.newbyteorder("<"), copy=False)
         state.update(f"\0{name}\0{values.dtype.name}\0{list(values.shape)}\0".encode())
         state.update(little.tobytes())
     return state.hexdigest()
+
+
+def _canonical(data: Mapping[str, Any]) -> bytes:
+    """JSON without spaces, in ASCII, keys in their order."""
+    return json.dumps(data, separators=(",", ":")).encode()
 
 
 def _header_length(prefix: bytes, size: int, path: Path) -> int:
@@ -149,9 +154,9 @@ def _header_length(prefix: bytes, size: int, path: Path) -> int:
     return length
 
 
-def _json_object(text: bytes, message: str) -> dict[str, Any]:
+def _json_object(text: str | bytes, message: str) -> dict[str, Any]:
     try:
-        value = json.loads(text.decode("utf-8"))
+        value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise CheckpointError(message) from error
     if not isinstance(value, dict):
@@ -159,13 +164,18 @@ def _json_object(text: bytes, message: str) -> dict[str, Any]:
     return value
 
 
-def _migrated(content: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The content in the newest format; CheckpointError if it comes from the future or from no known past."""
+def _refuse_newer(content: Mapping[str, Any], path: Path) -> None:
+    """CheckpointError if the content comes from the future; nothing else of it can be judged then."""
     version = content.get("format_version")
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: has format version {version}, this hepfilter reads up to {FORMAT_VERSION}; install a newer one"
         )
+
+
+def _migrated(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The content in the newest format; CheckpointError if it comes from no known past."""
+    version = content.get("format_version")
     while version != FORMAT_VERSION:
         if version not in MIGRATIONS:
             raise CheckpointError(f"{path}: has the unknown format version {version!r}; train it anew")

@@ -78,7 +78,7 @@ def tracking_efficiency(particles: FlatObjects) -> Floats:
     """Probability that a particle leaves a reconstructed track; 0 for neutral ones and beyond |η| = 2.5."""
     absolute = np.abs(particles.pdg_id)
     pt, central = particles.pt, np.abs(particles.eta) < 1.5
-    hadron = np.where(pt < 1.0, np.where(central, 0.70, 0.60), np.where(central, 0.92, 0.85))
+    hadron = np.where(pt < 1.0, np.where(central, 0.70, 0.60), np.where(central, 0.95, 0.85))
     hard_electron = np.where(pt < 100.0, np.where(central, 0.95, 0.83), np.where(central, 0.99, 0.90))
     electron = np.where(pt < 1.0, np.where(central, 0.73, 0.50), hard_electron)
     muon = np.where(pt < 1.0, np.where(central, 0.75, 0.70), np.where(central, 0.99, 0.98))

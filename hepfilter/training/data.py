@@ -13,11 +13,10 @@ from torch import Tensor
 from hepfilter.config.graph import GraphSpecification
 from hepfilter.config.training import Split
 from hepfilter.errors import TrainingError
-from hepfilter.events.binding import bind
-from hepfilter.events.schemas import detect_schema, tree_candidates
 from hepfilter.graphs.build import build_padded
 from hepfilter.graphs.padded import PaddedGraphs
-from hepfilter.io.reading import OpenTree, open_file
+from hepfilter.io.events import EventTree, find_events
+from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
 from hepfilter.trigger.hashing import event_hash
 
@@ -101,23 +100,22 @@ def _parts(
     """Chunk by chunk."""
     for number, source in enumerate(sources):
         with open_file(source) as file:
-            tree = file.tree(*([source.tree] if source.tree else tree_candidates()))
+            found = find_events(file, tree=source.tree, wanted=tuple(specification.collections))
+            tree = found.tree
             if TRUTH_LABEL not in tree.branch_names:
                 raise TrainingError(
                     f"{source.path}: tree {tree.name} has no branch {TRUTH_LABEL}; `hepfilter simulate` writes it"
                 )
             for start in range(0, tree.num_entries, _ENTRIES):
-                yield _read_chunk(tree, specification, start, split_seed=split_seed)
+                yield _read_chunk(found, specification, start, split_seed=split_seed)
                 progress(f"reading file {number + 1}", min(start + _ENTRIES, tree.num_entries), tree.num_entries)
 
 
-def _read_chunk(tree: OpenTree, specification: GraphSpecification, start: int, *, split_seed: int) -> LabelledGraphs:
+def _read_chunk(found: EventTree, specification: GraphSpecification, start: int, *, split_seed: int) -> LabelledGraphs:
     """The entries from `start` on, at most `_ENTRIES` of them."""
-    schema = detect_schema(tree.branch_names, tree.name, file=tree.path)
-    wanted = tuple(specification.collections)
-    binding = bind(schema, tree.branch_names, wanted=wanted, where=f"{tree.path}: tree {tree.name}")
-    arrays = tree.arrays((*binding.branches, TRUTH_LABEL), start, min(start + _ENTRIES, tree.num_entries))
-    events = binding.events(arrays, file=tree.path, first_entry=start)
+    tree, stop = found.tree, min(start + _ENTRIES, found.tree.num_entries)
+    events = found.read(start, stop)
+    labels = tree.arrays((TRUTH_LABEL,), start, stop)[TRUTH_LABEL]
     weights = np.ones(len(events)) if events.weight is None else events.weight
     if bool((weights < 0).any()):
         entry = start + int(np.flatnonzero(weights < 0)[0])
@@ -125,7 +123,7 @@ def _read_chunk(tree: OpenTree, specification: GraphSpecification, start: int, *
     who = events.identity
     return LabelledGraphs(
         build_padded(events.record, specification),
-        np.asarray(ak.to_numpy(arrays[TRUTH_LABEL]), dtype=np.int32),
+        np.asarray(ak.to_numpy(labels), dtype=np.int32),
         weights,
         event_hash(who.run, who.luminosity_block, who.event, seed=split_seed, purpose="split"),
     )

@@ -15,10 +15,11 @@ from tests.nano import make_nano
 
 def test_table(tmp_path: Path, untrained_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plant = {"Jet_pt": np.array([np.nan], np.float32)}
-    path = make_nano(tmp_path / "a.root", 60, plant=plant, drop=("luminosityBlock", "Muon_charge"))
+    path = make_nano(tmp_path / "a[bold].root", 60, plant=plant, drop=("luminosityBlock", "Muon_charge"))
     assert run(["inspect", str(path), "--model", str(untrained_model)]) == 0
     out = capsys.readouterr().out
     for expected in (
+        "a[bold].root",
         "schema: nanoaod",
         "identity: file name and entry",
         "weight: genWeight; books: Runs, LuminosityBlocks",

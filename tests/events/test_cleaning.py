@@ -65,6 +65,12 @@ def test_optional_fields_are_repaired_and_the_object_stays() -> None:
     np.testing.assert_array_equal(kept.columns["btag"], np.array([0, 0, 0.7], np.float32))
 
 
+def test_particle_codes_written_as_floats() -> None:
+    kept, _ = drop_unphysical(one_event(pdg_id=[-211.0, np.nan, np.inf]))
+    assert kept.columns["pdg_id"].tolist() == [-211, 0, 0]
+    assert kept.columns["pdg_id"].dtype == np.int32
+
+
 def test_healthy_objects_come_back_bit_for_bit() -> None:
     objects = one_event(pt=[30.0, 20.0], phi=[np.float32(np.pi), -3.0])
     kept, problems = drop_unphysical(objects)

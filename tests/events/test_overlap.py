@@ -1,5 +1,7 @@
 """Objects that share energy are counted once."""
 
+import math
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +92,44 @@ def test_no_lepton_or_photon_is_left_near_a_jet(collections: dict[str, Objects])
 def test_a_second_pass_removes_nothing_but_what_lost_its_lepton(collections: dict[str, Objects]) -> None:
     once = remove_overlaps(collections)
     assert pts(remove_overlaps(once)) == pts(once)
+
+
+def by_loops(collections: dict[str, Objects]) -> dict[str, list[int]]:
+    """The indices of the objects that the rule leaves, one pair at a time."""
+
+    def near(a: str, i: int, b: str, j: int, radius: float) -> bool:
+        one, other = collections[a], collections[b]
+        if one.event[i] != other.event[j]:
+            return False
+        d_phi = abs(float(one.columns["phi"][i]) - float(other.columns["phi"][j]))
+        d_eta = float(one.columns["eta"][i]) - float(other.columns["eta"][j])
+        return math.hypot(d_eta, min(d_phi, 2 * math.pi - d_phi)) < radius
+
+    left = {name: list(range(len(objects))) for name, objects in collections.items()}
+    for name, others, radius in (
+        ("electron", ["muon"], 0.05),
+        ("photon", ["muon", "electron"], 0.4),
+        ("tau", ["muon", "electron"], 0.4),
+    ):
+        left[name] = [i for i in left[name] if not any(near(name, i, o, j, radius) for o in others for j in left[o])]
+    gone: dict[str, set[int]] = {name: set() for name in collections}
+    for j in left["jet"]:
+        inside = [(n, i) for n in ("muon", "electron", "photon") for i in left[n] if near(n, i, "jet", j, 0.4)]
+        carried = sum(float(collections[n].columns["pt"][i]) for n, i in inside)
+        if inside and carried >= 0.5 * float(collections["jet"].columns["pt"][j]):
+            gone["jet"].add(j)
+        else:
+            for name, i in inside:
+                gone[name].add(i)
+    return {name: [i for i in indices if i not in gone[name]] for name, indices in left.items()}
+
+
+@settings(max_examples=60)
+@given(st.fixed_dictionaries({name: flat_objects(n_events=2) for name in FIVE}))
+def test_against_loops(collections: dict[str, Objects]) -> None:
+    numbered = {name: o.with_columns(index=np.arange(len(o))) for name, o in collections.items()}
+    result = remove_overlaps(numbered)
+    assert {name: o.columns["index"].tolist() for name, o in result.items()} == by_loops(collections)
 
 
 counts_lists = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=5)

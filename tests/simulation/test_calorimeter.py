@@ -54,10 +54,11 @@ def test_cells_have_numbers_of_their_own(calorimeter: Calorimeter) -> None:
 
 
 def test_granularity_is_the_stated_one() -> None:
-    eta = np.linspace(-1.0, 1.0, 20_001)
-    for calorimeter, width in ((ECAL, np.pi / 180), (HCAL, 0.087)):
-        rows = len(np.unique(calorimeter.cells.locate(eta, np.zeros(len(eta)))[1]))
-        assert rows == pytest.approx(2.0 / width, abs=2.0)  # a partial cell at each end
+    eta, phi = np.linspace(-1.0, 1.0, 20_001), np.linspace(-3.14, 3.14, 20_001)
+    for calorimeter, width, degrees in ((ECAL, np.pi / 180, 1.0), (HCAL, 0.087, 5.0)):
+        _, centres, azimuths = calorimeter.cells.locate(eta, phi)
+        assert np.diff(np.unique(centres.round(9))) == pytest.approx(width)
+        assert np.diff(np.unique(azimuths.round(9))) == pytest.approx(np.radians(degrees))
 
 
 def test_log_normal_has_the_asked_mean_and_width() -> None:

@@ -10,6 +10,7 @@ import uproot
 from hepfilter.config.card import Card, load_card
 from hepfilter.errors import SimulationError, UsageError
 from hepfilter.simulation import sample as sample_module
+from hepfilter.simulation.nano import event_columns
 from hepfilter.simulation.sample import PROCESS_TABLE, SampleReport, simulate
 
 QUICK = ("HardQCD:all = on", "PhaseSpace:pTHatMin = 100")
@@ -39,6 +40,10 @@ def test_the_file_holds_the_trees_of_nanoaod(sample: SampleReport, sample_file: 
         assert events.num_entries == sample.events == 120
         assert events["Muon_pt"].member("fLeaves")[0].member("fTitle") == "Muon_pt[nMuon]"
         assert events["Muon_pt"].title == "p_{T}"
+        for column in event_columns(particles=True):
+            content = events[column.name].array(entry_stop=1).layout
+            dtype = content.content.dtype if column.counter else content.dtype
+            assert dtype == np.dtype(column.dtype), column.name
         assert events["event"].title == "event/l"
         assert events["nMuon"].array().tolist() == ak.num(events["Muon_pt"].array()).tolist()
 

@@ -1,4 +1,4 @@
-"""What every network must fulfil, whatever its architecture: derive from `ModelChecks` and give it a `model` fixture."""
+"""What every network must fulfil, whatever its architecture: derive from `ModelChecks`, with a fixture `model`."""
 
 import awkward as ak
 import numpy as np
@@ -29,8 +29,7 @@ def separated(n_events: int, *, seed: int) -> ak.Array:
     record = random_record(n_events, seed=seed)
     rng = np.random.default_rng(seed)
     collections = {}
-    shift = 0
-    for name in COLLECTIONS:
+    for shift, name in enumerate(COLLECTIONS):
         objects = record[name]
         counts = np.asarray(ak.num(objects))
         columns = {field: np.array(ak.to_numpy(ak.flatten(objects[field]))) for field in objects.fields}
@@ -42,7 +41,6 @@ def separated(n_events: int, *, seed: int) -> ak.Array:
             np.float32
         )
         collections[name] = Objects.from_counts(counts, columns)
-        shift += 1
     return build_record(collections, n_events)
 
 

@@ -35,7 +35,10 @@ def simulate(
     list_cards: Annotated[bool, typer.Option("--list", help="List the built-in cards and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Simulate collisions with Pythia 8 and a parametric detector, as NanoAOD-style ROOT with truth labels."""
+    """Simulate collisions with Pythia 8 and a parametric detector, as NanoAOD-style ROOT with truth labels.
+
+    Example: hepfilter simulate qcd_200 ttbar -n 1000 -o sample.root
+    """
     if list_cards:
         _print_cards(as_json=as_json)
         return

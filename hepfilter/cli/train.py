@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from hepfilter.evaluation.metrics import Separation
-    from hepfilter.training.run import TrainingReport
+    from hepfilter.training.run import FamilyResult, TrainingReport
 
 
 def train(
@@ -73,15 +77,29 @@ def _as_data(report: "TrainingReport") -> dict[str, Any]:
 
 
 def _print_report(report: "TrainingReport") -> None:
-    """One line per signal family: AUC and signal efficiency at fixed background, for the score and for Σ pt alone."""
-    from rich.table import Table
-
+    """AUC and signal efficiency at fixed background by family, for the score and for Σ pt alone, in both mixes."""
     from hepfilter.cli.terminal import stdout
 
     console = stdout()
-    targets = list(report.families[0].by_interest.working_points)
-    table = Table(title="signal efficiency at fixed background efficiency, physical mix, test events")
-    for title in (
+    for title, results in (("physical mix", report.families), ("as generated, unweighted", report.as_generated)):
+        console.print(_table(f"signal efficiency at fixed background efficiency, test events, {title}", results))
+    n_background = report.families[0].by_interest.n_background
+    console.print(
+        f"{n_background:,} background events; – where fewer than 10 (effective) of them lie above the threshold"
+    )
+    console.print(
+        f"{report.model}: hash {report.model_hash[:12]}, {report.parameters:,} parameters, "
+        f"best of {len(report.epochs)} epochs: {report.best_epoch + 1}; {report.seconds:.0f} s"
+    )
+
+
+def _table(title: str, results: "Sequence[FamilyResult]") -> "Table":
+    """One row per family."""
+    from rich.table import Table
+
+    targets = list(results[0].by_interest.working_points)
+    table = Table(title=title)
+    for column in (
         "family",
         "trained on",
         "events",
@@ -90,17 +108,11 @@ def _print_report(report: "TrainingReport") -> None:
         "Σpt: AUC",
         *(f"at {t:g}" for t in targets),
     ):
-        table.add_column(title)
-    for result in report.families:
+        table.add_column(column)
+    for result in results:
         cells = [result.family, "yes" if result.seen else "no", str(result.by_interest.n_signal)]
         table.add_row(*cells, *_cells(result.by_interest), *_cells(result.by_hardness))
-    console.print(table)
-    n_background = report.families[0].by_interest.n_background
-    console.print(f"{n_background:,} background events; – where fewer than 10 of them lie above the threshold")
-    console.print(
-        f"{report.model}: hash {report.model_hash[:12]}, {report.parameters:,} parameters, "
-        f"best of {len(report.epochs)} epochs: {report.best_epoch + 1}; {report.seconds:.0f} s"
-    )
+    return table
 
 
 def _cells(result: "Separation") -> list[str]:

@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hepfilter.statistics.intervals import Efficiency, efficiency
+from hepfilter.statistics.intervals import Efficiency, effective_number, efficiency
 
 BACKGROUND_EFFICIENCIES: Final = (1e-2, 1e-3)
 MIN_BACKGROUND_ABOVE: Final = 10
-"""Raw background events that must pass a threshold before anything is said of it."""
+"""Background events that must pass a threshold before anything is said of it: raw ones, and effective ones too."""
 
 Scores = NDArray[np.floating]
 
@@ -21,13 +21,14 @@ class WorkingPoint:
     """One threshold: events with ``score >= threshold`` pass.
 
     `target` is the background efficiency asked for, `background` the one reached: the largest not above the target that
-    the sample allows. `n_background_above` counts raw events.
+    the sample allows. `n_background_above` counts raw events, `n_effective_above` is their effective number.
     """
 
     target: float
     threshold: float
     background: Efficiency
     n_background_above: int
+    n_effective_above: float
     signal: Efficiency
 
 
@@ -69,7 +70,8 @@ def roc_auc(
 def threshold_at(background: Scores, target: float, *, weights: Scores | None = None) -> float | None:
     """The lowest score t of the background for which the (weighted) share of background with score ≥ t is ≤ `target`.
 
-    Events of equal score pass together. None if fewer than `MIN_BACKGROUND_ABOVE` events would pass.
+    Events of equal score pass together. None if fewer than `MIN_BACKGROUND_ABOVE` events would pass, or fewer effective
+    ones: a few events of large weight are not many, however many of small weight stand beside them.
     """
     order = np.argsort(-_finite_order(background), kind="stable")
     scores = background[order]
@@ -78,7 +80,10 @@ def threshold_at(background: Scores, target: float, *, weights: Scores | None = 
         return None
     last_of_level = np.append(scores[1:] != scores[:-1], True)
     allowed = np.flatnonzero(last_of_level & (share <= target * share[-1] * (1 + 1e-12)))
-    if len(allowed) == 0 or allowed[-1] + 1 < MIN_BACKGROUND_ABOVE:
+    if len(allowed) == 0:
+        return None
+    passing = _weights(weights, background)[order][: allowed[-1] + 1]
+    if min(len(passing), effective_number(passing)) < MIN_BACKGROUND_ABOVE - 1e-9:
         return None
     return float(scores[allowed[-1]])
 
@@ -101,6 +106,7 @@ def working_point(
         threshold=threshold,
         background=efficiency(above, background_weights),
         n_background_above=int(np.count_nonzero(above)),
+        n_effective_above=effective_number(_weights(background_weights, background)[above]),
         signal=efficiency(signal >= threshold, signal_weights),
     )
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import uproot
 
 from hepfilter.errors import SourceError
+from hepfilter.io.compression import unpack
 from hepfilter.io.reading import READ_FAULTS, Fetch, one_line
 
 Bytes = npt.NDArray[np.uint8]
@@ -33,58 +33,65 @@ class Entries:
         """Bytes of one entry where all have the same; 0 if there are none."""
         return len(self.data) // self.count if self.count else 0
 
-    def select(self, kept: npt.NDArray[np.bool_]) -> "Entries":
-        """Only the entries where `kept` (bool, one an entry) is true, in their order."""
-        count = int(np.count_nonzero(kept))
-        if count == self.count:
+    def take(self, index: npt.NDArray[np.int64]) -> "Entries":
+        """Only the entries at `index` (rising positions)."""
+        if len(index) == self.count:
             return self
         if self.sizes is None:
-            return Entries(self.data.reshape(self.count, self.width)[kept].reshape(-1), count)
-        return Entries(self.data[np.repeat(kept, self.sizes)], count, self.sizes[kept])
+            return Entries(self.data.reshape(self.count, self.width)[index].reshape(-1), len(index))
+        sizes = self.sizes[index]
+        starts = np.cumsum(self.sizes)[index] - sizes
+        shift = starts - (np.cumsum(sizes) - sizes)
+        return Entries(self.data[np.arange(sizes.sum()) + np.repeat(shift, sizes)], len(index), sizes)
 
 
-def read_basket(branch: Any, number: int, fetch: Fetch) -> Entries:
-    """Basket `number` of an uproot branch; `fetch` is its file's. SourceError names file, branch and entries."""
-    try:
-        if number >= branch.num_baskets - len(branch.embedded_baskets):
-            basket = branch.basket(number)
+class BasketReader:
+    """Reads the baskets of one branch (uproot's); `fetch` gives the bytes of its file.
+
+    `edges` (int64) holds the first entry of each basket, and at the end the number of entries.
+    """
+
+    def __init__(self, branch: Any, fetch: Fetch) -> None:
+        self._branch = branch
+        self._fetch = fetch
+        self._stored = branch.num_baskets - len(branch.embedded_baskets)
+        self._seeks: list[int] = branch.member("fBasketSeek").tolist()
+        self._bytes: list[int] = branch.member("fBasketBytes").tolist()
+        self._variable = branch.member("fEntryOffsetLen") != 0
+        self.edges = np.asarray(branch.entry_offsets, np.int64)
+
+    def read(self, number: int) -> Entries:
+        """Basket `number`; SourceError names file, branch and entries if it is damaged."""
+        try:
+            if number < self._stored:
+                return self._read_stored(number)
+            basket = self._branch.basket(number)
             return _entries(np.asarray(basket.data), basket.num_entries, basket.byte_offsets)
-        return _read_stored(branch, number, fetch)
-    except READ_FAULTS as error:
-        first, stop = branch.basket_entry_start_stop(number)
-        where = f"{branch.file.file_path}: branch {branch.name}, entries {first} to {stop - 1}"
-        raise SourceError(f"{where} cannot be read: {one_line(error)}; the file is damaged, fetch it again") from error
+        except READ_FAULTS as error:
+            what = f"branch {self._branch.name}, entries {self.edges[number]} to {self.edges[number + 1] - 1}"
+            where = f"{self._branch.file.file_path}: {what}"
+            raise SourceError(
+                f"{where} cannot be read: {one_line(error)}; the file is damaged, fetch it again"
+            ) from error
 
-
-def _read_stored(branch: Any, number: int, fetch: Fetch) -> Entries:
-    """A basket that lies in the file as a record of its own."""
-    start = int(branch.member("fBasketSeek")[number])
-    nbytes = int(branch.member("fBasketBytes")[number])
-    raw = fetch(start, start + nbytes)
-    stored, _, size, _, key_length, _ = _KEY.unpack_from(raw, 0)
-    _, _, _, count, last = _TAIL.unpack_from(raw, key_length - _TAIL.size - 1)
-    border = last - key_length
-    first, stop = branch.basket_entry_start_stop(number)
-    if stored != nbytes or not 0 <= border <= size or count != stop - first:
-        raise ValueError(f"its header says {stored} bytes and {count} entries, the branch {nbytes} and {stop - first}")
-    payload = np.frombuffer(raw, np.uint8)[key_length:]
-    if len(payload) != size:
-        payload = _unpack(payload, size)
-    if border == size or not branch.member("fEntryOffsetLen"):
-        return _entries(payload[:border], count, None)
-    words = payload[border:].view(">i4")
-    if words[0] < count or len(words) != words[0] + 1:
-        raise ValueError("it holds more than entries and their positions")
-    positions = words[1 : count + 2].astype(np.int64) - key_length
-    positions = np.append(positions[:count], border)
-    return _entries(payload[:border], count, positions)
-
-
-def _unpack(payload: Bytes, size: int) -> Bytes:
-    """The decompressed payload of `size` bytes."""
-    chunk = uproot.source.chunk.Chunk.wrap(None, payload)
-    unpacked = uproot.compression.decompress(chunk, uproot.source.cursor.Cursor(0), {}, len(payload), size)
-    return np.asarray(unpacked.raw_data)
+    def _read_stored(self, number: int) -> Entries:
+        """A basket that lies in the file as a record of its own."""
+        start, nbytes = self._seeks[number], self._bytes[number]
+        entries = int(self.edges[number + 1] - self.edges[number])
+        raw = self._fetch(start, start + nbytes)
+        stored, _, size, _, key_length, _ = _KEY.unpack_from(raw, 0)
+        _, _, _, count, last = _TAIL.unpack_from(raw, key_length - _TAIL.size - 1)
+        border = last - key_length
+        if stored != nbytes or not 0 <= border <= size or count != entries:
+            raise ValueError(f"its header says {stored} bytes and {count} entries, the branch {nbytes} and {entries}")
+        payload = np.frombuffer(unpack(memoryview(raw)[key_length:], size), np.uint8)
+        if border == size or not self._variable:
+            return _entries(payload[:border], count, None)
+        words = payload[border:].view(">i4")
+        if words[0] < count or len(words) != words[0] + 1:
+            raise ValueError("it holds more than entries and their positions")
+        positions = words[1 : count + 2].astype(np.int64) - key_length
+        return _entries(payload[:border], count, np.append(positions[:count], border))
 
 
 def _entries(data: Bytes, count: int, positions: npt.NDArray[Any] | None) -> Entries:

@@ -16,13 +16,12 @@ from typing import IO, Any
 
 import uproot
 
-from hepfilter.errors import OutputError, UsageError
+from hepfilter.errors import OutputError
 from hepfilter.io.buffer import encode_string
 
 _BEGIN = 100
 _FORMAT_VERSION = 62400 + 1_000_000  # ROOT 6.24's file format, 64-bit positions
 _SMALL_LIMIT = 2**31
-_HIGHEST_LEVEL = {"ZLIB": 9, "LZMA": 9, "LZ4": 12, "ZSTD": 22}
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,6 @@ class Key:
         numbers = struct.pack(">ihiIhh", self.length + stored, version, size, stamp, self.length, cycle)
         strings = b"".join(encode_string(text) for text in (self.class_name, self.name, self.title))
         return numbers + struct.pack(seeks, position, directory) + strings
-
-
-def parse_compression(text: str) -> Any:
-    """``ZSTD:5`` → uproot's compression, ``none`` → None; UsageError for anything else."""
-    name, _, level = text.upper().partition(":")
-    if name in ("NONE", "UNCOMPRESSED"):
-        return None
-    if name not in _HIGHEST_LEVEL or not level.isdigit() or not 1 <= int(level) <= _HIGHEST_LEVEL[name]:
-        known = ", ".join(f"{name}:1-{highest}" for name, highest in _HIGHEST_LEVEL.items())
-        raise UsageError(f"compression {text!r}: give {known}, or none")
-    return getattr(uproot, name)(int(level))
 
 
 def pack_time(moment: datetime.datetime) -> int:

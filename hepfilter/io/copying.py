@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hepfilter.errors import OutputError
-from hepfilter.io.baskets import raw_entries, read_basket
+from hepfilter.io.baskets import BasketReader, raw_entries
 from hepfilter.io.buffer import decode_string
 from hepfilter.io.container import Key, RootFile
 from hepfilter.io.reading import OpenFile, OpenTree
@@ -137,20 +137,31 @@ def copy_entries(
     `writer` must describe the source's branches in their order, followed by those of `extra`.
     """
     models = _walk(source)
+    readers = [BasketReader(model, source.fetch) for model in models]
     own = writer.names[len(models) :]
     chosen = np.flatnonzero(kept)
     for start, stop in _windows(source, models, chosen):
         first, last = np.searchsorted(chosen, (start, stop))
-        for index, model in enumerate(models):
-            for number in _baskets_with(model, chosen[first:last]):
-                low, high = model.basket_entry_start_stop(number)
-                inside = kept[low:high].copy()
-                inside[: max(start - low, 0)] = False
-                inside[max(stop - low, 0) :] = False
-                writer.append(index, read_basket(model, number, source.fetch).select(inside))
+        in_baskets: dict[bytes, list[tuple[int, npt.NDArray[np.int64]]]] = {}  # many branches share their borders
+        for index, reader in enumerate(readers):
+            edges = reader.edges.tobytes()
+            if edges not in in_baskets:
+                in_baskets[edges] = _by_basket(reader.edges, chosen[first:last])
+            for number, entries in in_baskets[edges]:
+                writer.append(index, reader.read(number).take(entries))
         for offset, name in enumerate(own):
             writer.append(len(models) + offset, raw_entries(extra[name][first:last]))
         writer.count_entries(int(last - first))
+
+
+def _by_basket(edges: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[np.int64]]]:
+    """The baskets with chosen entries, and the positions of those in each."""
+    if len(edges) < 2:
+        return []
+    numbers = np.searchsorted(edges, chosen, side="right") - 1
+    parts = np.split(chosen, np.flatnonzero(np.diff(numbers)) + 1)
+    numbered = ((int(np.searchsorted(edges, part[0], side="right")) - 1, part) for part in parts if len(part))
+    return [(number, part - edges[number]) for number, part in numbered]
 
 
 def _windows(source: OpenTree, models: Sequence[Any], chosen: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -167,12 +178,6 @@ def _windows(source: OpenTree, models: Sequence[Any], chosen: npt.NDArray[np.int
             windows.append((start, edge))
             start = edge
     return windows
-
-
-def _baskets_with(model: Any, chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The numbers of the baskets that hold chosen entries."""
-    offsets = np.asarray(model.entry_offsets)
-    return np.unique(np.searchsorted(offsets, chosen, side="right") - 1) if len(offsets) > 1 else np.empty(0, np.int64)
 
 
 def copy_streamers(source: OpenFile, out: RootFile) -> None:

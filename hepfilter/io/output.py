@@ -16,6 +16,9 @@ from hepfilter.io.treewriter import TreeWriter
 from hepfilter.io.ttree import Branch, Leaf
 from hepfilter.io.writing import Column, column_branch, write_string
 
+# Classes whose objects point to other places in their file, so that their own bytes are not all of them.
+_POINTING = ("TDirectory", "RNTuple", "TNtuple", "TChain", "TBranch")
+
 Columns = Mapping[str, npt.NDArray[Any]]
 
 
@@ -69,9 +72,9 @@ class SkimOutput:
         return writer.num_entries if writer else 0
 
     def _copy_objects(self, source: OpenFile) -> None:
-        """Copy what is neither tree nor folder; folders and RNTuples are told in `skipped`."""
+        """Copy what is neither tree nor folder; what cannot be copied is told in `skipped`."""
         for name, kind in source.class_names.items():
-            if kind.startswith("TDirectory") or "RNTuple" in kind:
+            if any(word in kind for word in _POINTING):
                 self.skipped.append(f"{name} ({kind})")
             elif kind != "TTree":
                 copy_object(source, name, self._out)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from hepfilter.errors import OutputError
 from hepfilter.io.baskets import Entries, raw_entries
 from hepfilter.io.buffer import ObjectBuffer, encode_string
-from hepfilter.io.container import Key, RootFile, parse_compression
+from hepfilter.io.compression import parse_compression
+from hepfilter.io.container import Key, RootFile
 from hepfilter.io.treewriter import TreeWriter
 from hepfilter.io.ttree import Branch, Leaf, TreeHeader
 

@@ -12,7 +12,7 @@ columns wide, is applied pair by pair.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +24,6 @@ from hepfilter.graphs.pairs import DensePairs, dense_pairs
 if TYPE_CHECKING:
     from torch_geometric.data import Batch
 
-_NO_EDGE: Final = -1e9
-"""Added to the message where no edge is: relu makes it exactly 0, which neither the sum nor the maximum (≥ 0) feels."""
-
 
 @dataclass(frozen=True)
 class PreparedPairs:
@@ -35,11 +32,13 @@ class PreparedPairs:
     attributes:    [B·N·K, P + 1] normalised pair features, with a last column that is 1 where no edge is.
     index:         [B·N·K] int64 neighbours as rows of the flattened nodes; None if neighbour k is node k.
     inverse_count: [B, N, 1] one over the number of neighbours; 1 where there is none.
+    k:             K.
     """
 
     attributes: Tensor
     index: Tensor | None
     inverse_count: Tensor
+    k: int
 
 
 class EdgeConvLayer(nn.Module):
@@ -73,9 +72,10 @@ class EdgeConvLayer(nn.Module):
         else:
             out = None if space is None else space.view(-1, width)
             gathered = torch.index_select(source.reshape(-1, width), 0, pairs.index, out=out)
-            messages, over = gathered.view(n_events, n_nodes, -1, width).add_(target.unsqueeze(2)), 2
-        weight = torch.cat([pair.t(), pair.new_full((1, width), _NO_EDGE)])
-        messages.view(-1, width).addmm_(pairs.attributes, weight).relu_()
+            messages, over = gathered.view(n_events, n_nodes, pairs.k, width).add_(target.unsqueeze(2)), 2
+        # Where no edge is, so much is taken away that relu gives exactly 0, which neither sum nor maximum (≥ 0) feels.
+        weight = torch.cat([pair.t(), pair.new_full((1, width), torch.finfo(messages.dtype).min / 2)])
+        messages.view(-1, width).addmm_(pairs.attributes.to(messages.dtype), weight.to(messages.dtype)).relu_()
         return self.update(x, messages.sum(over) * pairs.inverse_count, messages.amax(over))
 
 
@@ -162,10 +162,10 @@ class EdgeConvNet(nn.Module):
         attributes = torch.cat([normalised, no_edge], dim=-1).flatten(0, 2)
         inverse_count = 1 / pairs.valid.sum(2).clamp_min(1).unsqueeze(-1).to(normalised.dtype)
         if pairs.index is None:
-            return PreparedPairs(attributes, None, inverse_count)
-        n_events, n_nodes, _ = pairs.index.shape
+            return PreparedPairs(attributes, None, inverse_count, pairs.valid.shape[2])
+        n_events, n_nodes, k = pairs.index.shape
         first = torch.arange(0, n_events * n_nodes, n_nodes, device=pairs.index.device)
-        return PreparedPairs(attributes, (pairs.index + first.view(-1, 1, 1)).flatten(), inverse_count)
+        return PreparedPairs(attributes, (pairs.index + first.view(-1, 1, 1)).flatten(), inverse_count, k)
 
     def _logits(self, mean: Tensor, maximum: Tensor, count: Tensor) -> Tensor:
         """The readout: mean [B, C], maximum [B, C] and count [B, 1] of the nodes; the last layer is always float32."""

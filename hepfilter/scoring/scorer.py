@@ -32,9 +32,9 @@ GRID: Final = 2.0**-10
 every multiple up to ±16384 exactly. Coarse enough: the 1e-6 by which processors differ moves one score in a thousand,
 and that one by one step."""
 
-_BATCH_FLOATS: Final = {"cpu": 2**19, "cuda": 2**26}
+_BATCH_FLOATS: Final = {"cpu": 2**20, "cuda": 2**26}
 """Messages in one batch: on a CPU they stay in its cache."""
-_BATCH_EVENTS: Final = {"cpu": (16, 512), "cuda": (16, 8192)}
+_BATCH_EVENTS: Final = {"cpu": (16, 256), "cuda": (16, 8192)}
 
 
 class Scorer:
@@ -74,11 +74,12 @@ class Scorer:
 
     def score_graphs(self, graphs: PaddedGraphs) -> NDArray[np.float32]:
         """`interest` of each event of `graphs` (on the CPU). CheckpointError names the first without a finite score."""
-        values = interest(self.logits(graphs), self.metadata.definition.classes)
-        if not np.isfinite(values).all():
-            event = int(np.flatnonzero(~np.isfinite(values))[0])
-            where = f"event {event} of {len(values)} (counted from 0 in this chunk)"
+        logits = self.logits(graphs)
+        faults = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        if len(faults):
+            where = f"event {faults[0]} of {len(logits)} (counted from 0 in this chunk)"
             raise CheckpointError(f"{self.metadata.path}: gives {where} no finite score; another model may work")
+        values = interest(logits, self.metadata.definition.classes)
         rounded: NDArray[np.float32] = np.rint(values / np.float32(GRID)) * np.float32(GRID)
         return rounded
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hepfilter import __version__
 from hepfilter.errors import OutputError, UsageError
-from hepfilter.io.container import parse_compression
+from hepfilter.io.compression import parse_compression
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source, expand_sources

@@ -22,7 +22,6 @@ from hepfilter.training.classes import UNSEEN, TrainingClass, event_classes, tar
 from hepfilter.training.data import (
     LabelledGraphs,
     Progress,
-    SplitData,
     read_labelled,
     scalar_transverse_energy,
     split_data,
@@ -33,7 +32,7 @@ from hepfilter.training.module import Epoch, Fitted
 
 @dataclass(frozen=True)
 class FamilyResult:
-    """How well one signal family is told from all background of the test, weighted to the physical mix.
+    """How well one signal family is told from all background of the test.
 
     `seen`: the network was trained on the family. `by_hardness` is the same for Σ pt alone, the simple thing to beat.
     """
@@ -46,7 +45,11 @@ class FamilyResult:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What a training gave. `events` counts those of training, validation and test (unseen families among the last)."""
+    """What a training gave. `events` counts those of training, validation and test (unseen families among the last).
+
+    `families` holds the results in the physical mix (generator weights), `as_generated` with every event counting the
+    same: there hard background is as frequent as soft.
+    """
 
     model: Path
     model_hash: str
@@ -55,6 +58,7 @@ class TrainingReport:
     epochs: tuple[Epoch, ...]
     best_epoch: int
     families: tuple[FamilyResult, ...]
+    as_generated: tuple[FamilyResult, ...]
     seconds: float
 
 
@@ -92,6 +96,7 @@ def train(
     )
     provenance = _provenance(config, sorted({c.family for c in classes if c.excluded}), trained, fitted)
     metadata = save(fitted.network, output, provenance=provenance)
+    scores = _test_scores(Scorer(output, device="cpu"), parts.test)
     return TrainingReport(
         model=output,
         model_hash=metadata.model_hash,
@@ -99,15 +104,21 @@ def train(
         events={"training": len(trained[0]), "validation": len(trained[1]), "test": len(parts.test)},
         epochs=fitted.epochs,
         best_epoch=fitted.best,
-        families=family_results(Scorer(output, device="cpu"), parts, classes),
+        families=family_results(scores, parts.test, classes, weighted=True),
+        as_generated=family_results(scores, parts.test, classes, weighted=False),
         seconds=time.perf_counter() - started,
     )
 
 
-def family_results(scorer: Scorer, parts: SplitData, classes: Sequence[TrainingClass]) -> tuple[FamilyResult, ...]:
+def _test_scores(scorer: Scorer, test: LabelledGraphs) -> dict[str, NDArray[np.float32]]:
+    """The score of the network and the simple thing to beat, for every event."""
+    return {"interest": scorer.score_graphs(test.graphs), "hardness": scalar_transverse_energy(test.graphs).numpy()}
+
+
+def family_results(
+    scores: Mapping[str, NDArray[np.float32]], test: LabelledGraphs, classes: Sequence[TrainingClass], *, weighted: bool
+) -> tuple[FamilyResult, ...]:
     """One result per signal family, in the order of the classes; background are all background events of the test."""
-    test = parts.test
-    scores = {"interest": scorer.score_graphs(test.graphs), "hardness": scalar_transverse_energy(test.graphs).numpy()}
     background = _having(test, [c for c in classes if not c.is_signal])
     results = []
     for family in dict.fromkeys(c.family for c in classes if c.is_signal):
@@ -117,8 +128,8 @@ def family_results(scorer: Scorer, parts: SplitData, classes: Sequence[TrainingC
             name: separation(
                 values[signal],
                 values[background],
-                signal_weights=test.weights[signal],
-                background_weights=test.weights[background],
+                signal_weights=test.weights[signal] if weighted else None,
+                background_weights=test.weights[background] if weighted else None,
             )
             for name, values in scores.items()
         }

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from tests.graph_records import random_record, record_of, small_particles
 
 from hepfilter.config.graph import GraphSpecification, load_graph_specification
 from hepfilter.graphs import keys
 from hepfilter.graphs.build import batch_of, build_batch, build_padded
 from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.graphs.pairs import dense_pairs
+from tests.graph_records import random_record, record_of, small_particles
 
 SPECIFICATIONS = [load_graph_specification("objects"), load_graph_specification("particles"), small_particles()]
 

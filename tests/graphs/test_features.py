@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from tests.graph_records import record_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from hepfilter.graphs.features import (
     delta_phi,
     pair_features,
 )
+from tests.graph_records import record_of
 
 ALL = ("ln_delta_r", "ln_kt", "ln_z", "ln_m2")
 

@@ -1,10 +1,10 @@
 """Which objects become nodes."""
 
 import numpy as np
-from tests.graph_records import random_record, record_of
 
 from hepfilter.config.graph import GraphSpecification, load_graph_specification
 from hepfilter.graphs.nodes import collect_nodes
+from tests.graph_records import random_record, record_of
 
 
 def limited(**changes: object) -> GraphSpecification:
@@ -17,7 +17,9 @@ def test_collections_stand_in_the_specifications_order_and_the_softest_of_the_la
     jets = [{"pt": pt} for pt in (90.0, 80.0, 70.0, 60.0)]
     muons = [{"pt": pt, "charge": 1.0} for pt in (30.0, 20.0, 10.0)]
     nodes = collect_nodes(record_of(2, jet=[jets, []], muon=[muons, muons[:1]]), specification)
-    by_event = {event: nodes.pt[nodes.event == event][np.argsort(nodes.position[nodes.event == event])] for event in (0, 1)}
+    by_event = {
+        event: nodes.pt[nodes.event == event][np.argsort(nodes.position[nodes.event == event])] for event in (0, 1)
+    }
     assert by_event[0].tolist() == [30.0, 20.0, 90.0, 80.0]
     assert by_event[1].tolist() == [30.0]
     assert nodes.collection[nodes.pt == 90.0].tolist() == [1]

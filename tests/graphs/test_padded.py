@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from tests.graph_records import random_record
 
 from hepfilter.config.graph import load_graph_specification
 from hepfilter.graphs.build import build_padded
 from hepfilter.graphs.padded import bucket_sizes
+from tests.graph_records import random_record
 
 
 def test_every_event_is_in_the_smallest_bucket_that_holds_it() -> None:

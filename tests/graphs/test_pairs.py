@@ -1,11 +1,11 @@
 """Which pairs are edges, in the dense view."""
 
 import torch
-from tests.graph_records import random_record, small_particles
 
 from hepfilter.config.graph import load_graph_specification
 from hepfilter.graphs.build import build_padded
 from hepfilter.graphs.pairs import dense_pairs
+from tests.graph_records import random_record, small_particles
 
 
 def test_full_pairs_are_all_different_nodes_and_finite_everywhere() -> None:

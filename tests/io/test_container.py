@@ -7,7 +7,8 @@ import pytest
 import uproot
 
 from hepfilter.errors import OutputError, UsageError
-from hepfilter.io.container import RootFile, pack_time, parse_compression
+from hepfilter.io.compression import parse_compression
+from hepfilter.io.container import RootFile, pack_time
 from hepfilter.io.writing import Column, create_root, write_string
 
 

@@ -9,6 +9,7 @@ import pytest
 import uproot
 
 from hepfilter.errors import OutputError, SourceError
+from hepfilter.io.baskets import BasketReader
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
@@ -135,10 +136,10 @@ def test_a_flipped_byte_in_a_basket_is_told_with_branch_and_entries(tmp_path):
 def test_baskets_without_chosen_entries_are_never_read(tmp_path, monkeypatch):
     source = make_source(tmp_path / "in.root", 100, clusters=10)
     seen = []
-    from hepfilter.io import copying
-
-    real = copying.read_basket
-    monkeypatch.setattr(copying, "read_basket", lambda *of: seen.append((of[0].name, of[1])) or real(*of))
+    real = BasketReader.read
+    monkeypatch.setattr(
+        BasketReader, "read", lambda self, number: seen.append((self._branch.name, number)) or real(self, number)
+    )
     copy([source], tmp_path / "out.root", [np.isin(np.arange(100), [33, 38, 71])])
     assert {number for name, number in seen if name == "Jet_pt"} == {3, 7}
 

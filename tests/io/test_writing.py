@@ -64,6 +64,21 @@ def test_clusters_end_where_they_should(tmp_path, monkeypatch, events):
         assert tree["x"].num_baskets == -(-events // 8)
 
 
+@pytest.mark.long
+def test_a_file_beyond_2_gb_is_read_to_its_end(tmp_path):
+    block = np.arange(25_000_000, dtype=np.float32)
+    with (
+        create_root(tmp_path / "a.root", compression="none") as out,
+        out.new_tree("t", [Column("x", "float32")]) as tree,
+    ):
+        for i in range(24):
+            tree.extend({"x": block + i})
+    assert (tmp_path / "a.root").stat().st_size > 2.3e9
+    with uproot.open({tmp_path / "a.root": "t"}) as tree:
+        assert tree.num_entries == 24 * len(block)
+        assert np.array_equal(tree["x"].array(entry_start=23 * len(block), library="np"), block + 23)
+
+
 def test_columns_that_do_not_fit_are_errors(tmp_path):
     columns = [Column("x", "int32"), Column("J_a", "float32", counter="nJ"), Column("J_b", "float32", counter="nJ")]
     good = {"x": np.zeros(2), "J_a": (np.zeros(3), [1, 2]), "J_b": (np.zeros(3), [1, 2])}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hepfilter.config.graph import load_graph_specification
@@ -189,14 +189,12 @@ def test_damage_is_always_a_checkpoint_error(file: Path, data: st.DataObject) ->
         raw[position] ^= data.draw(st.integers(1, 255))
     bad = file.with_name("damaged.safetensors")
     bad.write_bytes(raw)
-    try:
+    # The only bytes that do not matter: the blanks that pad the header.
+    if raw[:header_end].rstrip(b" \t\n\r") == file.read_bytes()[:header_end].rstrip(b" ") and len(raw) > header_end:
+        assume(raw[header_end:] != file.read_bytes()[header_end:])
+    with pytest.raises(CheckpointError, match=r"damaged\.safetensors") as caught:
         load(bad)
-    except CheckpointError as error:
-        assert "damaged.safetensors" in str(error)
-        assert "\n" not in str(error)
-    else:
-        # The only bytes that do not matter: the blanks that pad the header.
-        assert raw[:header_end].rstrip(b" \t\n\r") == file.read_bytes()[:header_end].rstrip(b" ")
+    assert "\n" not in str(caught.value)
 
 
 def test_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,8 @@ def test_the_file_holds_the_trees_of_nanoaod(sample: SampleReport, sample_file: 
             dtype = content.content.dtype if column.counter else content.dtype
             assert dtype == np.dtype(column.dtype), column.name
         assert events["event"].title == "event/l"
+        assert events["HepFilterTruth_isSignal"].typename == "bool"
+        assert events["HepFilterTruth_label"].typename == "int32_t"
         assert events["nMuon"].array().tolist() == ak.num(events["Muon_pt"].array()).tolist()
 
 

@@ -1,0 +1,87 @@
+"""Clopper–Pearson and weighted efficiencies."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from hepfilter.statistics.intervals import ONE_SIGMA, clopper_pearson, effective_number, efficiency
+
+
+def test_published_values() -> None:
+    """95 % of 1 in 10 and 0 in 10, as in any table."""
+    assert clopper_pearson(1, 10, coverage=0.95) == pytest.approx((0.00253, 0.44502), abs=1e-5)
+    assert clopper_pearson(0, 10, coverage=0.95) == pytest.approx((0.0, 0.30850), abs=1e-5)
+    assert clopper_pearson(10, 10, coverage=0.95) == pytest.approx((0.69150, 1.0), abs=1e-5)
+
+
+def test_edges() -> None:
+    assert clopper_pearson(0, 0) == (0.0, 1.0)
+    assert all(math.isnan(edge) for edge in clopper_pearson(math.nan, 3))
+    for passed, total, coverage in ((4, 3, 0.9), (-1, 3, 0.9), (1, 3, 1.0)):
+        with pytest.raises(ValueError, match="needs"):
+            clopper_pearson(passed, total, coverage=coverage)
+
+
+@pytest.mark.parametrize("truth", [0.01, 0.3, 0.5, 0.97])
+@pytest.mark.parametrize("total", [5, 40])
+def test_it_covers(truth: float, total: int) -> None:
+    passed = np.arange(total + 1)
+    edges = [clopper_pearson(k, total) for k in passed]
+    inside = np.array([lower <= truth <= upper for lower, upper in edges])
+    assert binom.pmf(passed, total, truth)[inside].sum() >= ONE_SIGMA
+
+
+@given(st.integers(1, 1000), st.floats(0, 1))
+def test_the_interval_holds_the_share(total: int, share: float) -> None:
+    passed = round(share * total)
+    lower, upper = clopper_pearson(passed, total)
+    assert 0 <= lower <= passed / total <= upper <= 1
+
+
+def test_effective_number() -> None:
+    assert effective_number(np.full(7, 0.3)) == pytest.approx(7)
+    assert effective_number(np.array([1.0, 0.0, 0.0])) == 1
+    assert effective_number(np.array([])) == 0
+    assert effective_number(np.zeros(3)) == 0
+
+
+def test_equal_weights_are_no_weights() -> None:
+    passed = np.arange(50) < 12
+    plain, weighted = efficiency(passed), efficiency(passed, np.full(50, 2.5))
+    assert plain.value == pytest.approx(12 / 50)
+    assert (weighted.value, weighted.lower, weighted.upper) == pytest.approx((plain.value, plain.lower, plain.upper))
+    assert (plain.lower, plain.upper) == pytest.approx(clopper_pearson(12, 50))
+
+
+def test_unequal_weights_widen_the_interval() -> None:
+    passed = np.arange(100) % 2 == 0
+    weights = np.where(np.arange(100) < 4, 100.0, 1.0)
+    weighted = efficiency(passed, weights)
+    assert weighted.value == pytest.approx(weights[passed].sum() / weights.sum())
+    assert weighted.n_effective == pytest.approx(effective_number(weights))
+    assert weighted.upper - weighted.lower > 3 * (efficiency(passed).upper - efficiency(passed).lower)
+
+
+def test_nothing_is_known_of_nothing() -> None:
+    for weights in (None, np.zeros(0)):
+        found = efficiency(np.zeros(0, bool), weights)
+        assert math.isnan(found.value)
+        assert (found.lower, found.upper, found.n_effective) == (0.0, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("bad", [-1.0, math.nan])
+def test_weights_without_meaning(bad: float) -> None:
+    with pytest.raises(ValueError, match="negative or NaN"):
+        efficiency(np.array([True, False]), np.array([1.0, bad]))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(1e-3, 1e3)), min_size=1, max_size=30))
+def test_weighted_intervals_hold_the_share(events: list[tuple[bool, float]]) -> None:
+    passed, weights = np.array([e[0] for e in events]), np.array([e[1] for e in events])
+    found = efficiency(passed, weights)
+    assert 0 <= found.lower <= found.value <= found.upper <= 1
+    assert found.value == pytest.approx(weights[passed].sum() / weights.sum(), abs=1e-9)

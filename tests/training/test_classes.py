@@ -1,0 +1,61 @@
+"""Classes from cards."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hepfilter.config.training import TrainingConfig
+from hepfilter.errors import ConfigError, TrainingError
+from hepfilter.training.classes import UNSEEN, event_classes, targets, training_classes
+from tests.training.simulated import CONFIG
+
+
+def changed(**update: Any) -> TrainingConfig:
+    return TrainingConfig.model_validate(CONFIG.model_dump() | update)
+
+
+def test_classes_of_the_cards() -> None:
+    classes = training_classes(changed(priors={"qcd": 3.0}))
+    assert [c.name for c in classes] == ["qcd", "ttbar", "dijet", "dilepton"]
+    assert [c.is_signal for c in classes] == [False, False, True, True]
+    assert [c.prior for c in event_classes(classes)] == [3.0, 1.0, 1.0, 1.0]
+    assert [set(c.labels) for c in classes] == [{0}, {1}, {100}, {102}]
+
+
+def test_slices_share_a_class() -> None:
+    classes = training_classes(changed(classes={"qcd": ["qcd_200", "qcd_500"], "dijet": ["wprime_xy"]}))
+    assert classes[0].labels == {0}
+
+
+@pytest.mark.parametrize("by_option", [True, False])
+def test_a_family_left_out(by_option: bool) -> None:
+    config = CONFIG if by_option else changed(exclude=["dilepton"])
+    classes = training_classes(config, exclude=["dilepton"] if by_option else ())
+    assert [c.name for c in event_classes(classes)] == ["qcd", "ttbar", "dijet"]
+    assert targets(np.array([0, 100, 102, 1], np.int32), classes).tolist() == [0, 2, UNSEEN, 1]
+
+
+@pytest.mark.parametrize(
+    ("update", "exclude", "message"),
+    [
+        ({}, ["dileptons"], "no family 'dileptons' to leave out; nearest: dilepton"),
+        ({}, ["dilepton", "dijet"], "no signal class is left"),
+        ({}, ["qcd", "top"], "no background class is left"),
+        ({"classes": {"a": ["qcd_200", "ttbar"], "b": ["wprime_xy"]}}, [], "class a must have cards of one family"),
+        (
+            {"classes": {"a": ["qcd_200"], "b": ["qcd_500"], "c": ["wprime_xy"]}},
+            [],
+            "two classes have the truth label 0",
+        ),
+        ({"classes": {"a": [], "b": ["wprime_xy"]}}, [], "class a must have cards"),
+    ],
+)
+def test_what_makes_no_sense(update: dict[str, Any], exclude: list[str], message: str) -> None:
+    with pytest.raises(TrainingError, match=message):
+        training_classes(changed(**update), exclude=exclude)
+
+
+def test_an_unknown_card() -> None:
+    with pytest.raises(ConfigError, match="nearest: qcd_200"):
+        training_classes(changed(classes={"qcd": ["qcd200"], "dijet": ["wprime_xy"]}))

@@ -1,0 +1,96 @@
+"""A whole training, small: it learns, it is reproducible, and what it says is true."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hepfilter.config.training import TrainingConfig
+from hepfilter.errors import TrainingError
+from hepfilter.io.sources import Source
+from hepfilter.models.checkpoint import load
+from hepfilter.training.run import TrainingReport, train
+from tests.training.simulated import CONFIG, write_sample
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sample(tmp_path_factory.mktemp("sample") / "s.root")
+
+
+@pytest.fixture(scope="module")
+def report(sample: Path) -> TrainingReport:
+    return train(CONFIG, [Source(str(sample))], sample.with_name("model.safetensors"), device="cpu")
+
+
+def with_fit(**update: object) -> TrainingConfig:
+    return CONFIG.model_copy(update={"fit": CONFIG.fit.model_copy(update=update)})
+
+
+def test_it_learns(report: TrainingReport) -> None:
+    losses = [epoch.validation_loss for epoch in report.epochs]
+    assert losses[report.best_epoch] == min(losses) < 0.6 * losses[0]
+    assert {result.family: result.seen for result in report.families} == {"dijet": True, "dilepton": True}
+    assert all(result.by_interest.auc > 0.97 for result in report.families)
+    # Σ pt cannot tell dileptons as well as the network.
+    assert report.families[1].by_interest.auc > report.families[1].by_hardness.auc
+
+
+def test_the_books_agree(report: TrainingReport) -> None:
+    assert sum(report.events.values()) == 2400
+    background = {result.by_interest.n_background for result in report.families}
+    assert sum(result.by_interest.n_signal for result in report.families) + background.pop() == report.events["test"]
+
+
+def test_the_checkpoint_knows_how_it_was_made(report: TrainingReport) -> None:
+    metadata = load(report.model).metadata
+    assert metadata.model_hash == report.model_hash
+    assert metadata.provenance["training"]["classes"]["dijet"] == ["wprime_xy"]
+    assert metadata.provenance["training_events"] == report.events["training"]
+    assert [c.name for c in metadata.definition.classes] == ["qcd", "ttbar", "dijet", "dilepton"]
+    std = load(report.model).network.feature_std
+    assert not torch.equal(std, torch.ones_like(std))
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(report: TrainingReport, sample: Path) -> None:
+    sources, target = [Source(str(sample))], sample.with_name("again.safetensors")
+    torch.manual_seed(99)  # the global generator must not matter, and must not be touched
+    before = torch.get_rng_state()
+    train(CONFIG, sources, target, device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+    assert target.read_bytes() == report.model.read_bytes()
+    other = train(with_fit(seed=2, epochs=1), sources, sample.with_name("other.safetensors"), device="cpu")
+    assert other.model_hash != report.model_hash
+
+
+def test_a_family_left_out_is_tested_only(sample: Path) -> None:
+    target = sample.with_name("without.safetensors")
+    config = with_fit(epochs=1)
+    found = train(config, [Source(str(sample))], target, exclude=["dilepton"], device="cpu")
+    assert {result.family: result.seen for result in found.families} == {"dijet": True, "dilepton": False}
+    assert [c.name for c in load(target).metadata.definition.classes] == ["qcd", "ttbar", "dijet"]
+    assert load(target).metadata.provenance["excluded_families"] == ["dilepton"]
+    assert found.events["training"] < 0.8 * 0.6 * 2400
+    assert found.families[1].by_interest.n_signal > 0
+
+
+def test_it_stops_early_and_keeps_the_best(sample: Path) -> None:
+    """With a learning rate far too high the loss cannot fall for long."""
+    config = with_fit(epochs=30, patience=2, learning_rate=3.0)
+    found = train(config, [Source(str(sample))], sample.with_name("wild.safetensors"), device="cpu")
+    assert len(found.epochs) < 30
+    assert len(found.epochs) - 1 - found.best_epoch == 2
+    losses = [epoch.validation_loss for epoch in found.epochs]
+    assert np.argmin(losses) == found.best_epoch
+
+
+def test_data_that_do_not_fit_the_configuration(sample: Path, tmp_path: Path) -> None:
+    classes = {name: cards for name, cards in CONFIG.classes.items() if name != "ttbar"}
+    without = TrainingConfig.model_validate(CONFIG.model_dump() | {"classes": classes})
+    with pytest.raises(TrainingError, match="truth label 1, which no class"):
+        train(without, [Source(str(sample))], tmp_path / "m.safetensors", device="cpu")
+    more = TrainingConfig.model_validate(CONFIG.model_dump() | {"classes": {**CONFIG.classes, "w": ["wprime_lnu"]}})
+    with pytest.raises(TrainingError, match="class w: no events"):
+        train(more, [Source(str(sample))], tmp_path / "m.safetensors", device="cpu")
+    assert list(tmp_path.iterdir()) == []

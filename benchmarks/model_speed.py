@@ -49,7 +49,7 @@ def main() -> None:
 def steps(record: ak.Array, scorers: dict[int, Scorer], repeats: int) -> None:
     specification = scorers[1].metadata.definition.graph
     graphs = build_padded(record, specification)
-    few = graphs.select(slice(0, 2000))
+    few = graphs.select(slice(0, 500))
     batch = batch_of(few, specification)
     network = scorers[1]._network
     table = Table("step", "threads", "events/s", title=f"{len(record):,} events, {mean_nodes(graphs):.1f} nodes each")

@@ -3,7 +3,8 @@
     python benchmarks/unseen_families.py sample.root --train interest-objects
 
 `sample.root` is the sample that the configuration names. Each row: AUC and signal efficiency at fixed background of the
-network that has not seen the family and of Σpt, the simple thing to beat; in the physical mix and as generated. `hepfilter train` prints the same for the network that has seen them all.
+network that has not seen the family and of Σpt, the simple thing to beat; in the physical mix and as generated.
+`hepfilter train` prints the same for the network that has seen them all.
 """
 
 import argparse

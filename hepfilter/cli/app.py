@@ -43,7 +43,7 @@ def run(arguments: list[str] | None = None) -> int:
         print(f"hepfilter: {error}", file=sys.stderr)
         return error.exit_code
     except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -52,5 +52,5 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _end(number: int, _: FrameType | None) -> NoReturn:
     """Leave through every `with` block, so that nothing half written stays behind."""
-    print(f"\nhepfilter: ended by {signal.Signals(number).name}; no output was written", file=sys.stderr)
+    print(f"\nhepfilter: ended by {signal.Signals(number).name}; nothing half-written is left", file=sys.stderr)
     raise SystemExit(128 + number)

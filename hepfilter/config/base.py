@@ -12,6 +12,25 @@ from hepfilter.errors import ConfigError, nearest
 ConfigModel = TypeVar("ConfigModel", bound="StrictModel")
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """The safe loader without aliases (a few lines of which can stand for any number of nodes) and double keys."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse an alias, else as the safe loader."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Refuse a key that stands twice, else as the safe loader."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
 class StrictModel(BaseModel):
     """A frozen model in which an unknown key is an error."""
 
@@ -46,10 +65,12 @@ def find_config(kind: str, name: str | Path) -> Path:
 def load_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:
     """Read `path` with the safe loader and validate it; ConfigError tells file, key and what would work."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path}: not valid YAML: nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     return validate(data, model, where=str(path))
 
@@ -57,9 +78,8 @@ def load_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:
 def validate(data: Any, model: type[ConfigModel], *, where: str) -> ConfigModel:
     """Validate plain data against `model`; `where` begins the one-line message of the ConfigError."""
     if not isinstance(data, dict):
-        raise ConfigError(
-            f"{where}: holds {type(data).__name__}, not a mapping with the keys {', '.join(model.model_fields)}"
-        )
+        what = "is empty" if data is None else f"holds {type(data).__name__}"
+        raise ConfigError(f"{where}: {what}; it needs a mapping with the keys {', '.join(model.model_fields)}")
     try:
         return model.model_validate(data)
     except ValidationError as error:

@@ -5,7 +5,7 @@ The physical rules, each counted by collection and reason:
 ==============================  =========================================================================
 non-finite kinematics           pt, η, φ or mass is NaN or infinite: the object is dropped
 pt <= 0                         dropped (a filler of flat ntuples, a MET of exactly zero)
-pt or mass > 100 TeV            dropped: more than any collider gives
+pt or mass > 7 TeV              dropped: more than half of what an LHC collision has
 abs(eta) > 10                   dropped: beyond every detector
 abs(phi) > 2 pi                 dropped: a sentinel such as -999; other angles are brought into [-π, π], uncounted
 negative mass                   set to 0, the object stays: float32 leaves light objects slightly below zero
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from hepfilter.events.kinematics import wrap_phi
 from hepfilter.events.record import FIELDS, Objects
 
-MAX_ENERGY = 1e5
+MAX_ENERGY = 7e3
 """GeV; the largest pt and mass that an object may have."""
 MAX_ABS_ETA = 10.0
 
@@ -39,7 +39,7 @@ def drop_unphysical(objects: Objects) -> tuple[Objects, dict[str, int]]:
     for reason, fault in (
         ("non-finite kinematics", ~finite),
         ("pt <= 0", pt <= 0),
-        ("pt or mass > 100 TeV", (pt > MAX_ENERGY) | (mass > MAX_ENERGY)),
+        ("pt or mass > 7 TeV", (pt > MAX_ENERGY) | (mass > MAX_ENERGY)),
         ("abs(eta) > 10", np.abs(eta) > MAX_ABS_ETA),
         ("abs(phi) > 2 pi", np.abs(phi) > np.float32(2 * np.pi)),
     ):

@@ -4,12 +4,13 @@ In NanoAOD an isolated electron stands in `Electron`, in `Jet` and often in `Pho
 
 1. An electron within ΔR < 0.05 of a muon is dropped (a muon that radiated).
 2. A photon, and a tau, within ΔR < 0.4 of a muon or an electron is dropped; the lepton is the better identified.
-3. A jet within ΔR < 0.4 of muons, electrons or photons is dropped if these carry at least half of its pt: it is made of
-   them. Otherwise it is a jet with a lepton or photon inside, and these are dropped.
+3. Every muon, electron and photon belongs to the jet nearest to it within ΔR < 0.4, if there is one. A jet is dropped
+   if those that belong to it carry at least half of its pt: it is made of them. Otherwise it is a jet with a lepton or
+   photon inside, and these are dropped.
 
-So no muon, electron or photon of the result lies within 0.4 of a jet of the result. A tau is a jet as well: it stands
-in both collections, as a fat jet and its two jets do; a graph takes what it wants. MET, fat jets and particles are
-untouched.
+So no object goes together with the jet that it is in, and none stays together with it. A tau is a jet as well: it
+stands in both collections, as a fat jet and its two jets do; a graph takes what it wants. MET, fat jets and particles
+are untouched.
 """
 
 from collections.abc import Mapping
@@ -59,7 +60,7 @@ def _settle_jets(collections: dict[str, Objects]) -> None:
     if "jet" not in collections:
         return
     jets = collections["jet"]
-    inside = {name: near_pairs(collections[name], jets, CONE) for name in _IDENTIFIED if name in collections}
+    inside = {name: nearest_pairs(collections[name], jets, CONE) for name in _IDENTIFIED if name in collections}
     carried = np.zeros(len(jets), np.float64)
     touched = np.zeros(len(jets), np.bool_)
     for name, (left, right) in inside.items():
@@ -72,6 +73,16 @@ def _settle_jets(collections: dict[str, Objects]) -> None:
         lost[left[~made_of_them[right]]] = True
         collections[name] = collections[name].keep(~lost)
     collections["jet"] = jets.keep(~made_of_them)
+
+
+def nearest_pairs(left: Objects, right: Objects, radius: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Those of `near_pairs` in which j is the nearest to i, so that every i occurs once; the first of equals."""
+    i, j = near_pairs(left, right, radius)
+    a, b = left.columns, right.columns
+    order = np.lexsort((delta_r(a["eta"][i], a["phi"][i], b["eta"][j], b["phi"][j]), i))
+    i, j = i[order], j[order]
+    first = np.append(True, i[1:] != i[:-1])[: len(i)]
+    return i[first], j[first]
 
 
 def near_pairs(left: Objects, right: Objects, radius: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

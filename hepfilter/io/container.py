@@ -53,6 +53,17 @@ def pack_time(moment: datetime.datetime) -> int:
     return year << 26 | month << 22 | day << 17 | moment.hour << 12 | moment.minute << 6 | moment.second
 
 
+def refuse_output(path: Path, *, force: bool) -> None:
+    """What can be told of an output before any work: OutputError if it exists (unless `force`) or cannot be there."""
+    try:
+        if path.is_dir() or (path.exists() and not force):
+            raise OutputError(f"{path}: exists; give another name with -o, or --force to replace it")
+        if not path.parent.is_dir():
+            raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
 class RootFile:
     """A ROOT file being written. Leaving the `with` block renames it into place; an exception removes it."""
 
@@ -173,6 +184,8 @@ class RootFile:
             self._file.write(header + struct.pack(">h", 1) + self._uuid)
             self._file.flush()
             os.fsync(self._file.fileno())
+            if self._partial.stat().st_size != end:
+                raise OutputError(f"{self.path}: {self._partial.stat().st_size} of {end} bytes reached the disk")
             self._partial.replace(self.path)
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be written: {error.strerror}; nothing is left behind") from error

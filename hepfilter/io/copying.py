@@ -12,15 +12,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hepfilter.errors import OutputError
+from hepfilter.errors import OutputError, SourceError
 from hepfilter.io.baskets import BasketReader, raw_entries
 from hepfilter.io.buffer import decode_string
+from hepfilter.io.compression import unpack
 from hepfilter.io.container import Key, RootFile
-from hepfilter.io.reading import OpenFile, OpenTree
+from hepfilter.io.reading import READ_FAULTS, OpenFile, OpenTree, one_line
 from hepfilter.io.treewriter import TreeWriter
 from hepfilter.io.ttree import Branch, Element, Leaf, TreeHeader
 
 _KEY_FIELDS = struct.Struct(">ihiIhh")
+_LARGEST_RECORD = 1_000_000_000
+_ATTACHMENT_BYTES = 24  # two empty arrays and four null pointers
+_COLLECTIONS, _MEMBERS = (3, 4), (31, 41)  # fType of split TClonesArrays and STL collections, and of their members
+_IS_REFERENCED = 0x10  # such an object would need the number of a TProcessID behind its bits
 _SETTINGS = (
     "fLineColor",
     "fLineStyle",
@@ -58,8 +63,8 @@ class _Describer:
         self._leaves: dict[int, Leaf] = {}
         self._branches: dict[int, Branch] = {}
 
-    def branch(self, model: Any) -> Branch:
-        """The branch of an uproot TBranch or TBranchElement."""
+    def branch(self, model: Any, collection: Branch | None = None) -> Branch:
+        """The branch of an uproot TBranch or TBranchElement; `collection` is the one whose members it holds, if any."""
         if id(model) in self._branches:
             return self._branches[id(model)]
         get = model.all_members.get
@@ -71,14 +76,14 @@ class _Describer:
             entry_offset_length=get("fEntryOffsetLen"),
             split_level=get("fSplitLevel"),
             offset=get("fOffset"),
-            bits=get("@fBits"),
+            bits=get("@fBits") & ~_IS_REFERENCED,
             fill=(get("fFillColor"), get("fFillStyle")),
-            has_data=model.num_baskets > 0,
         )
         branch.leaves.extend(self.leaf(leaf) for leaf in get("fLeaves"))
-        branch.children.extend(self.branch(child) for child in get("fBranches"))
+        own = branch if get("fType") in _COLLECTIONS else collection
+        branch.children.extend(self.branch(child, own) for child in get("fBranches"))
         if get("fClassName") is not None:
-            branch.element = self._element(get)
+            branch.element = self._element(get, collection)
         return branch
 
     def leaf(self, model: Any) -> Leaf:
@@ -97,13 +102,17 @@ class _Describer:
                 minimum=get("fMinimum", 0),
                 maximum=get("fMaximum", 0),
                 element=(get("fID", 0), get("fType", 0)),
+                version=model.instance_version,
             )
             if get("fLeafCount") is not None:
                 leaf.count = self.leaf(get("fLeafCount"))
         return self._leaves[id(model)]
 
-    def _element(self, get: Any) -> Element:
+    def _element(self, get: Any, collection: Branch | None) -> Element:
+        """The class part. A member of a collection counts by that: uproot leaves its pointer back to it empty."""
         counts = [None if get(name) is None else self.branch(get(name)) for name in ("fBranchCount", "fBranchCount2")]
+        if counts[0] is None and get("fType") in _MEMBERS:
+            counts[0] = collection
         texts = (str(get(name)) for name in ("fClassName", "fParentName", "fClonesName"))
         numbers = (get(name) for name in ("fCheckSum", "fClassVersion", "fID", "fType", "fStreamerType", "fMaximum"))
         return Element(*texts, *numbers, *counts)  # type: ignore[arg-type]
@@ -137,11 +146,13 @@ def copy_entries(
     `writer` must describe the source's branches in their order, followed by those of `extra`.
     """
     models = _walk(source)
-    readers = [BasketReader(model, source.fetch) for model in models]
+    readers = [BasketReader(model, source.fetch, num_entries=source.num_entries) for model in models]
     own = writer.names[len(models) :]
     chosen = np.flatnonzero(kept)
     for start, stop in _windows(source, models, chosen):
         first, last = np.searchsorted(chosen, (start, stop))
+        if first == last:
+            continue
         in_baskets: dict[bytes, list[tuple[int, npt.NDArray[np.int64]]]] = {}  # many branches share their borders
         for index, reader in enumerate(readers):
             edges = reader.edges.tobytes()
@@ -165,18 +176,21 @@ def _by_basket(edges: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> l
 
 
 def _windows(source: OpenTree, models: Sequence[Any], chosen: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Entry ranges between common basket borders, each with about a cluster of chosen bytes: memory stays flat."""
+    """Entry ranges of about a cluster of chosen bytes each: memory stays flat; at basket borders where they allow."""
     if not len(chosen):
         return []
     total = sum(int(model.member("fTotBytes")) for model in models)
     per_entry = total / max(source.num_entries, 1)
     room = max(1, math.floor(TreeWriter.CLUSTER_BYTES / max(per_entry, 1.0)))
-    edges = source.cluster_edges()
+    edges = np.asarray(source.cluster_edges())
     windows, start = [], 0
-    for index, edge in enumerate(edges[1:], start=2):
-        if index == len(edges) or np.searchsorted(chosen, edges[index]) - np.searchsorted(chosen, start) > room:
-            windows.append((start, edge))
-            start = edge
+    while start < source.num_entries:
+        first = np.searchsorted(chosen, start)
+        stop = int(chosen[first + room]) if first + room < len(chosen) else source.num_entries
+        border = int(edges[np.searchsorted(edges, stop, side="right") - 1])
+        stop = border if border > start else stop
+        windows.append((start, stop))
+        start = stop
     return windows
 
 
@@ -188,17 +202,36 @@ def copy_streamers(source: OpenFile, out: RootFile) -> None:
         out.set_streamers(key, stored, size)
 
 
-def copy_object(source: OpenFile, name: str, out: RootFile) -> None:
-    """Copy a top-level object that is no tree and no folder (a TObjString, a histogram) as its bytes lie."""
-    out.add_stored(*_read_record(source, source.directory.key(name).fSeekKey))
+def read_object(source: OpenFile, name: str) -> tuple[Key, bytes, int]:
+    """(key, payload as stored, its size unpacked) of a top-level object, to be added to another file as it lies."""
+    try:
+        position = int(source.directory.key(name).fSeekKey)
+    except READ_FAULTS as error:
+        raise SourceError(f"{source.path}: object {name!r} cannot be found again: {one_line(error)}") from error
+    return _read_record(source, position)
+
+
+def has_attachments(source: OpenFile, tree: str) -> bool:
+    """Whether a TTree carries an index, friends, user info or a branch reference: its last members, else zero."""
+    _, stored, size = read_object(source, tree)
+    return any(bytes(unpack(memoryview(stored), size))[-_ATTACHMENT_BYTES:])
 
 
 def _read_record(source: OpenFile, position: int) -> tuple[Key, bytes, int]:
-    """(key, payload as stored, its size unpacked) of the record at `position`."""
-    nbytes, version, size, _, length, _ = _KEY_FIELDS.unpack(source.fetch(position, position + _KEY_FIELDS.size))
-    raw = source.fetch(position, position + nbytes)
-    big = version > 1000
-    class_name, at = decode_string(raw, 34 if big else 26)
-    name, at = decode_string(raw, at)
-    title, _ = decode_string(raw, at)
-    return Key(class_name, name, title, big=big), raw[length:], size
+    """The record at `position`; SourceError if its header is no key's."""
+    try:
+        nbytes, version, size, _, length, _ = _KEY_FIELDS.unpack(source.fetch(position, position + _KEY_FIELDS.size))
+        if not 0 < length < nbytes <= _LARGEST_RECORD:
+            raise ValueError(f"a key of {length} bytes in a record of {nbytes}")
+        raw = source.fetch(position, position + nbytes)
+        big = version > 1000
+        class_name, at = decode_string(raw, 34 if big else 26)
+        name, at = decode_string(raw, at)
+        title, _ = decode_string(raw, at)
+    except (ValueError, IndexError, struct.error, OSError) as error:
+        where = f"{source.path}: the record at byte {position}"
+        raise SourceError(f"{where} cannot be read: {error}; the file is damaged, fetch it again") from error
+    key = Key(class_name, name, title, big=big)
+    if key.length != length:
+        raise SourceError(f"{source.path}: the record of {name!r} has a key of another form, and cannot be copied")
+    return key, raw[length:], size

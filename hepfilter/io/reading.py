@@ -20,7 +20,7 @@ from hepfilter.io.sources import Source
 Fetch = Callable[[int, int], bytes]
 """The bytes [start, stop) of a file."""
 
-# What uproot, the decompressors and struct raise on damaged bytes; anything else is a fault of ours and must surface.
+# What uproot raises on damaged bytes, which may lead its readers anywhere; used around calls of uproot alone.
 READ_FAULTS = (
     OSError, ValueError, TypeError, KeyError, IndexError, EOFError, AssertionError, NotImplementedError,
     AttributeError, OverflowError, MemoryError, struct.error, zlib.error, lzma.LZMAError,
@@ -95,12 +95,17 @@ class OpenTree:
 
 @dataclass(frozen=True)
 class OpenFile:
-    """An open ROOT file. `class_names` maps each top-level key (newest cycle) to its class; `fetch` gives bytes."""
+    """An open ROOT file.
+
+    `class_names` maps each top-level key (newest cycle) to its class; `fetch` gives bytes; `compression` is the file's
+    own (uproot's object, None for none).
+    """
 
     path: str
     directory: Any
     class_names: Mapping[str, str]
     fetch: Fetch
+    compression: Any
 
     @property
     def tree_names(self) -> tuple[str, ...]:
@@ -108,9 +113,9 @@ class OpenFile:
         return tuple(name for name, kind in self.class_names.items() if kind == "TTree")
 
     @property
-    def compression(self) -> Any:
-        """The file's own compression (uproot's object, None for none)."""
-        return self.directory.file.compression
+    def uuid(self) -> str:
+        """The file's identity, which a byte copy of it shares."""
+        return str(self.directory.file.uuid)
 
     def tree(self, *candidates: str) -> OpenTree:
         """The first of the named trees that is there; SourceError names those that are."""
@@ -145,11 +150,14 @@ def open_file(source: Source) -> Iterator[OpenFile]:
     options = {"handler": uproot.source.file.MultithreadedFileSource, "num_workers": 1} if local else {}
     try:
         directory = uproot.open(source.path, **options)
+        names = {name: str(kind) for name, kind in directory.classnames(recursive=False, cycle=False).items()}
+        compression = directory.file.compression
+    except ImportError as error:
+        raise SourceError(f"{source.path}: remote files need more: pip install 'hepfilter[remote]'") from error
     except READ_FAULTS as error:
         raise SourceError(f"{source.path}: cannot be opened as a ROOT file: {one_line(error)}") from error
     with directory, _fetcher(directory, local=local) as fetch:
-        names = {name: str(kind) for name, kind in directory.classnames(recursive=False, cycle=False).items()}
-        yield OpenFile(source.path, directory, names, fetch)
+        yield OpenFile(source.path, directory, names, fetch, compression)
 
 
 @contextmanager
@@ -171,8 +179,7 @@ def _check_local(path: Path) -> None:
         with path.open("rb") as stream:
             head = stream.read(20)
     except OSError as error:
-        near = nearest(path.name, (p.name for p in path.parent.glob("*.root"))) if path.parent.is_dir() else ""
-        raise SourceError(f"{path}: cannot be read: {error.strerror}{near}") from error
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
     if len(head) < 20 or head[:4] != b"root":
         raise SourceError(f"{path}: is no ROOT file (it does not begin with 'root'); give a .root file")
     version, _ = struct.unpack_from(">ii", head, 4)

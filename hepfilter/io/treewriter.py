@@ -34,7 +34,7 @@ class TreeWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self._close()
+            self.close()
 
     @property
     def tree_name(self) -> str:
@@ -88,7 +88,7 @@ class TreeWriter:
         branch.zipped_bytes += stored
         branch.total_bytes += size
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Flush the rest and write the tree itself."""
         self.flush()
         key = Key("TTree", self._header.name, self._header.title)

@@ -40,6 +40,7 @@ class Leaf:
     minimum: float = 0
     maximum: float = 0
     element: tuple[int, int] = (0, 0)
+    version: int = 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,6 @@ class Branch:
     offset: int = 0
     bits: int = _BRANCH_BITS
     fill: tuple[int, int] = (0, 1001)
-    has_data: bool = True
     basket_bytes: list[int] = field(default_factory=list)
     basket_entries: list[int] = field(default_factory=list)
     basket_seeks: list[int] = field(default_factory=list)
@@ -86,6 +86,12 @@ class Branch:
         yield self
         for child in self.children:
             yield from child.walk()
+
+    def entries_of(self, tree_entries: int) -> int:
+        """Entries that the branch counts: its baskets', or the tree's where it only groups others (a split class)."""
+        if self.basket_entries:
+            return sum(self.basket_entries)
+        return tree_entries if self.children or self.element else 0
 
     @property
     def signature(self) -> tuple[object, ...]:
@@ -190,9 +196,10 @@ def _stream_branch(out: ObjectBuffer, branch: Branch, entries: int) -> None:
         with out.versioned(2):
             out.pack("hh", *branch.fill)
         # level 0 makes ROOT decide basket by basket whether one is compressed, as small ones may not be
-        out.pack("iiiiq", 0, branch.basket_size, branch.entry_offset_length, baskets, entries if branch.has_data else 0)
+        own = branch.entries_of(entries)
+        out.pack("iiiiq", 0, branch.basket_size, branch.entry_offset_length, baskets, own)
         out.data += _IO_FEATURES
-        out.pack("iIiqq", branch.offset, capacity, branch.split_level, entries, 0)
+        out.pack("iIiqq", branch.offset, capacity, branch.split_level, own, 0)
         out.pack("qq", branch.total_bytes, branch.zipped_bytes)
         out.object_array(branch.children, lambda child: _branch(out, child, entries))
         out.object_array(branch.leaves, lambda leaf: _leaf(out, leaf))
@@ -231,8 +238,8 @@ def _leaf(out: ObjectBuffer, leaf: Leaf | None) -> None:
 
 
 def _stream_leaf(out: ObjectBuffer, leaf: Leaf) -> None:
-    """A TLeafX, version 1, around its TLeaf, version 2."""
-    with out.versioned(1):
+    """A TLeafX around its TLeaf, version 2."""
+    with out.versioned(leaf.version):
         with out.versioned(2):
             out.tnamed(leaf.name, leaf.title)
             out.pack("iii??", leaf.length, leaf.type_size, leaf.offset, leaf.is_range, leaf.is_unsigned)

@@ -176,8 +176,8 @@ def _refuse_newer(content: Mapping[str, Any], path: Path) -> None:
 def _migrated(content: dict[str, Any], path: Path) -> dict[str, Any]:
     """The content in the newest format; CheckpointError if it comes from no known past."""
     version = content.get("format_version")
-    while version != FORMAT_VERSION:
-        if version not in MIGRATIONS:
+    while type(version) is not int or version != FORMAT_VERSION:
+        if type(version) is not int or version not in MIGRATIONS:
             raise CheckpointError(f"{path}: has the unknown format version {version!r}; train it anew")
         content = MIGRATIONS[version](content)
         version = content["format_version"]

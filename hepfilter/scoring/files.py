@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hepfilter.events.record import Events
 from hepfilter.io.events import EventTree, find_events
-from hepfilter.io.reading import open_file
+from hepfilter.io.reading import OpenFile, open_file
 from hepfilter.io.sources import Source
 from hepfilter.trigger.hashing import event_hash
 from hepfilter.work.units import cut_units
@@ -38,7 +38,8 @@ class ScoredFile:
     """One input with a score and a tie-breaking hash for each of its events, in the file's order.
 
     `weights` is None without weights; `problems` counts objects treated by rule; `absent` are collections that the
-    model uses and the file lacks.
+    model uses and the file lacks; `uuid` is the identity of file and tree; `empty` counts events without any object
+    that the model looks at; `already_skimmed` says that the file came from a skim.
     """
 
     source: Source
@@ -50,6 +51,9 @@ class ScoredFile:
     problems: Counter[str]
     absent: tuple[str, ...]
     warnings: tuple[str, ...]
+    uuid: str
+    empty: int
+    already_skimmed: bool
 
 
 def score_files(
@@ -64,9 +68,10 @@ def score_files(
             parts = []
             for unit in cut_units(index, found.basket_edges, target=UNIT_ENTRIES):
                 events = found.read(unit.start, unit.stop)
-                parts.append(_Part(scorer.score(events.record), _ties(events), events.weight, events.problems))
+                empty = _count_empty(events, scorer.collections)
+                parts.append(_Part(scorer.score(events.record), _ties(events), events.weight, events.problems, empty))
                 progress("scoring", done + unit.stop, done + found.tree.num_entries)
-            scored.append(_join(source, found, parts, scorer.collections))
+            scored.append(_join(source, file, found, parts, scorer.collections))
     return scored
 
 
@@ -78,6 +83,15 @@ class _Part:
     ties: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64] | None
     problems: dict[str, int]
+    empty: int
+
+
+def _count_empty(events: Events, collections: Sequence[str]) -> int:
+    """Events without any object of these collections."""
+    objects = np.zeros(len(events), np.int64)
+    for name in collections:
+        objects += ak.to_numpy(ak.num(events.record[name], axis=1))
+    return int(np.count_nonzero(objects == 0))
 
 
 def _ties(events: Events) -> npt.NDArray[np.float64]:
@@ -86,7 +100,9 @@ def _ties(events: Events) -> npt.NDArray[np.float64]:
     return event_hash(identity.run, identity.luminosity_block, identity.event, seed=1, purpose="ties")
 
 
-def _join(source: Source, found: EventTree, parts: Sequence[_Part], wanted: Sequence[str]) -> ScoredFile:
+def _join(
+    source: Source, file: OpenFile, found: EventTree, parts: Sequence[_Part], wanted: Sequence[str]
+) -> ScoredFile:
     """All parts of a file as one."""
     problems: Counter[str] = Counter()
     for part in parts:
@@ -102,4 +118,7 @@ def _join(source: Source, found: EventTree, parts: Sequence[_Part], wanted: Sequ
         problems=problems,
         absent=tuple(name for name in wanted if name in found.binding.absent),
         warnings=found.binding.warnings,
+        uuid=f"{file.uuid}:{found.tree.name}",
+        empty=sum(part.empty for part in parts),
+        already_skimmed="HepFilter_interest" in found.tree.branch_names,
     )

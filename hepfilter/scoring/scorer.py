@@ -49,7 +49,7 @@ class Scorer:
         checkpoint = load(name)
         self.device = choose_device(device)
         self.metadata: ModelMetadata = checkpoint.metadata
-        self.threads = 1 if self.device.type == "cuda" else max(1, threads or len(os.sched_getaffinity(0)))
+        self.threads = 1 if self.device.type == "cuda" else max(1, threads or _usable_cores())
         self._network = checkpoint.network.to(self.device)
         self._workspace = threading.local()
 
@@ -128,3 +128,8 @@ class Scorer:
         finally:
             # The workers set their own number, but also the one that later threads of this process begin with.
             torch.set_num_threads(before)
+
+
+def _usable_cores() -> int:
+    """Cores that this process may use; where the system does not tell, all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,15 +4,16 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from hepfilter import __version__
-from hepfilter.errors import OutputError, UsageError
+from hepfilter.errors import OutputError, SourceError, UsageError
 from hepfilter.io.compression import parse_compression
+from hepfilter.io.container import refuse_output
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source, expand_sources
@@ -24,6 +25,7 @@ from hepfilter.trigger.selection import Selection, keep_fraction
 INTEREST = Column("HepFilter_interest", "float32", "hepfilter: log-odds that the event is interesting")
 PASSED = Column("HepFilter_passed", "bool", "hepfilter: the event passed the selection")
 PROVENANCE = "HepFilter_provenance"
+_NO_UUID = "00000000-0000"
 
 
 def skim(
@@ -53,23 +55,33 @@ def skim(
     _check_output(output, sources, force=force, compression=compression)
     scorer = Scorer(model, device=device)
     scored = score_files(sources, scorer, schema=schema, progress=progress)
+    _refuse_mixture(scored)
     selection = _decide(scored, keep)
-    report = _books(scored, selection, output=str(output), model=model, model_hash=scorer.model_hash)
-    skipped = write_selected(report, scored, selection, compression=compression, progress=progress)
-    notes = report.warnings + tuple(f"not copied: {name}" for name in skipped)
-    return SkimReport(**{**vars(report), "warnings": notes, "seconds": time.perf_counter() - started})
+    report = replace(_books(scored, selection, output), keep=str(keep), model=model)
+    report = replace(report, model_hash=scorer.model_hash, device_class=scorer.device_class)
+    report = write_selected(report, scored, selection, compression=compression, progress=progress)
+    return replace(report, seconds=time.perf_counter() - started)
 
 
 def _check_output(output: Path, sources: Sequence[Source], *, force: bool, compression: str | None) -> None:
-    """What can be told before any work: an output that is an input or exists, a folder that does not."""
+    """What can be told before any work."""
     if compression is not None:
         parse_compression(compression)
     if any(Path(source.path).resolve() == output.resolve() for source in sources):
         raise UsageError(f"{output}: is one of the inputs; give another name with -o")
-    if output.is_dir() or (output.exists() and not force):
-        raise OutputError(f"{output}: exists; give another name with -o, or --force to replace it")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output}: there is no folder {output.parent}; make it first")
+    refuse_output(output, force=force)
+
+
+def _refuse_mixture(scored: Sequence[ScoredFile]) -> None:
+    """SourceError if the events of the inputs stand in trees of other names, or one input is a copy of another."""
+    seen: dict[str, str] = {}
+    for file in scored:
+        if file.tree != scored[0].tree:
+            what = f"{file.source.path}: its events are in tree {file.tree}, those of {scored[0].source.path} in"
+            raise SourceError(f"{what} {scored[0].tree}; skim them apart")
+        if file.uuid in seen and not file.uuid.startswith(_NO_UUID):
+            raise SourceError(f"{file.source.path}: is a copy of {seen[file.uuid]}, its events would count twice")
+        seen[file.uuid] = file.source.path
 
 
 def _decide(scored: Sequence[ScoredFile], keep: Fraction) -> Selection:
@@ -85,8 +97,8 @@ def write_selected(
     *,
     compression: str | None,
     progress: Progress,
-) -> list[str]:
-    """The second pass: fetch all branches of the events that passed, and write them. Returns what was left out."""
+) -> SkimReport:
+    """The second pass: fetch all branches of the events that passed, and write them; the report, completed."""
     with open_file(scored[0].source) as first:
         settings = first.compression if compression is None else parse_compression(compression)
     with SkimOutput(Path(report.output), scored[0].tree, (INTEREST, PASSED), compression=settings) as out:
@@ -95,10 +107,12 @@ def write_selected(
             with open_file(file.source) as source:
                 out.add_source(source, kept, columns)
             progress("writing", out.num_entries, report.passed)
-        if out.num_entries != report.passed:
-            raise OutputError(f"{report.output}: {out.num_entries} events were written of {report.passed} that passed")
+        notes = report.warnings + tuple(f"not copied: {name}" for name in out.skipped)
+        report = replace(report, written=out.num_entries, warnings=notes)
+        if report.written != report.passed:
+            raise OutputError(f"{report.output}: {report.written} events were written of {report.passed} that passed")
         out.write_string(PROVENANCE, json.dumps({"hepfilter": __version__, **asdict(report)}))
-    return out.skipped
+    return report
 
 
 def _split(selection: Selection, scored: Sequence[ScoredFile]) -> list[np.ndarray]:
@@ -106,10 +120,8 @@ def _split(selection: Selection, scored: Sequence[ScoredFile]) -> list[np.ndarra
     return np.split(selection.passed, np.cumsum([len(file.scores) for file in scored])[:-1])
 
 
-def _books(
-    scored: Sequence[ScoredFile], selection: Selection, *, output: str, model: str, model_hash: str
-) -> SkimReport:
-    """Events and weights in and out of each file; the sums are checked against what was decided."""
+def _books(scored: Sequence[ScoredFile], selection: Selection, output: Path) -> SkimReport:
+    """Events and weights in and out of each file."""
     files = []
     problems: Counter[str] = Counter()
     for file, kept in zip(scored, _split(selection, scored), strict=True):
@@ -126,11 +138,14 @@ def _books(
             )
         )
         problems.update(file.problems)
-    passed = sum(count.passed for count in files)
     return SkimReport(
-        output, model, model_hash, tuple(files), passed, selection.threshold, selection.ties_dropped, 0.0,
-        problems=dict(sorted(problems.items())), warnings=_warnings(scored),
-    )  # fmt: skip
+        output=str(output),
+        files=tuple(files),
+        threshold=selection.threshold,
+        ties_dropped=selection.ties_dropped,
+        problems=dict(sorted(problems.items())),
+        warnings=_warnings(scored),
+    )
 
 
 def _warnings(scored: Sequence[ScoredFile]) -> tuple[str, ...]:
@@ -138,7 +153,17 @@ def _warnings(scored: Sequence[ScoredFile]) -> tuple[str, ...]:
     notes: Counter[str] = Counter()
     for file in scored:
         notes.update(file.warnings)
-        notes.update(f"no {name} in the file: the model sees none" for name in file.absent)
-    return tuple(
-        note if len(scored) == 1 else f"{note} ({count} of {len(scored)} files)" for note, count in notes.items()
-    )
+        if file.absent:
+            lacking = ", ".join(file.absent)
+            notes[f"no {lacking} in the file: scores compare its events with one another, not with other files"] += 1
+        if file.already_skimmed:
+            notes["the file is a skim already; its older score is replaced"] += 1
+    texts = [note if len(scored) == 1 else f"{note} ({count} of {len(scored)} files)" for note, count in notes.items()]
+    empty = sum(file.empty for file in scored)
+    if empty:
+        texts.append(f"{empty:,} events have no object that the model looks at, and all get the same score")
+    identified = [file.ties for file in scored]
+    repeated = sum(map(len, identified)) - len(np.unique(np.concatenate(identified)))
+    if repeated:
+        texts.append(f"{repeated:,} events have the run, luminosityBlock and event of another one: counted twice?")
+    return tuple(texts)

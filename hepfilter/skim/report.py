@@ -19,16 +19,22 @@ class FileCount:
 
 @dataclass(frozen=True)
 class SkimReport:
-    """The books of a skim. `problems` counts objects treated by rule; `threshold` is None where nothing passed."""
+    """The books of a skim.
+
+    `threshold` is None where nothing passed; `device_class` is what scores depend on beside the model hash; `problems`
+    counts objects treated by rule.
+    """
 
     output: str
-    model: str
-    model_hash: str
     files: tuple[FileCount, ...]
-    written: int
     threshold: float | None
     ties_dropped: int
-    seconds: float
+    keep: str = ""
+    model: str = ""
+    model_hash: str = ""
+    device_class: str = ""
+    written: int = 0
+    seconds: float = 0.0
     problems: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

@@ -60,7 +60,7 @@ class Classifier(lightning.LightningModule):
             self.network.parameters(), lr=self._options.learning_rate, weight_decay=self._options.weight_decay
         )
         cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self._options.learning_rate, total_steps=self._steps + 1, pct_start=0.2
+            optimizer, max_lr=self._options.learning_rate, total_steps=max(self._steps + 1, 20), pct_start=0.2
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 

@@ -23,7 +23,7 @@ def test_what_stays_is_physical_and_what_goes_is_counted(objects: Objects) -> No
     kept, problems = drop_unphysical(objects)
     pt, eta, phi, mass = (kept.columns[name] for name in KINEMATICS)
     assert all(np.isfinite(kept.columns[name]).all() for name in KINEMATICS)
-    assert ((pt > 0) & (pt <= 1e5) & (np.abs(eta) <= 10) & (np.abs(phi) <= np.float32(np.pi)) & (mass >= 0)).all()
+    assert ((pt > 0) & (pt <= 7e3) & (np.abs(eta) <= 10) & (np.abs(phi) <= np.float32(np.pi)) & (mass >= 0)).all()
     repaired = problems.pop("negative mass", 0)
     assert len(objects) - len(kept) == sum(problems.values())
     assert 0 <= repaired <= len(kept)
@@ -41,7 +41,7 @@ def test_every_reason_is_counted_once_per_object() -> None:
     assert problems == {
         "non-finite kinematics": 5,
         "pt <= 0": 2,
-        "pt or mass > 100 TeV": 1,
+        "pt or mass > 7 TeV": 1,
         "abs(eta) > 10": 1,
         "abs(phi) > 2 pi": 1,
         "negative mass": 1,

@@ -102,6 +102,22 @@ def test_changed_weights_are_noticed(file: Path, tmp_path: Path) -> None:
         load(bad)
 
 
+def test_changed_provenance_is_noticed(file: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(file.read_bytes().replace(b"trained", b"trainee"))
+    for read in (read_metadata, load):
+        with pytest.raises(CheckpointError, match="metadata were changed"):
+            read(bad)
+
+
+def test_weights_cut_short_are_noticed_from_the_header_alone(file: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.safetensors"
+    for raw in (file.read_bytes()[:-4], file.read_bytes() + b"more"):
+        bad.write_bytes(raw)
+        with pytest.raises(CheckpointError, match="cut short or overlong"):
+            read_metadata(bad)
+
+
 def test_a_newer_format_is_named(file: Path, tmp_path: Path) -> None:
     bad = rewritten(file, tmp_path / "new.safetensors", lambda content: content.update(format_version=2, surprise=1))
     for read in (read_metadata, load):

@@ -1,6 +1,8 @@
 """A score belongs to its event: not to the chunk, the order, the neighbours in the batch, or the number of threads."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import awkward as ak
 import numpy as np
@@ -11,6 +13,7 @@ from hepfilter.config.graph import load_graph_specification
 from hepfilter.errors import CheckpointError, UsageError
 from hepfilter.events.record import COLLECTIONS
 from hepfilter.graphs.build import build_padded
+from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.models.checkpoint import save
 from hepfilter.models.interest import interest
 from hepfilter.scoring.scorer import GRID, Scorer
@@ -105,8 +108,31 @@ def test_no_events_and_empty_events(model: Path) -> None:
 
 def test_the_threads_of_torch_are_as_before(model: Path, record: ak.Array) -> None:
     before = torch.get_num_threads()
-    Scorer(model, device="cpu", threads=2).score(record[:50])
-    assert torch.get_num_threads() == before
+    torch.set_num_threads(2)
+    try:
+        Scorer(model, device="cpu", threads=2).score(record[:50])
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_every_batch_has_one_of_few_fixed_shapes(model: Path, record: ak.Array) -> None:
+    """Whatever comes: on other machines than this one the shape may decide which kernel computes."""
+    shapes = set()
+    for events in (record[:1], record[:37], record):
+        scorer = Scorer(model, device="cpu", threads=1)
+        forward = scorer._network.forward_padded
+
+        def noted(graphs: PaddedGraphs, *, workspace: torch.Tensor | None, forward: Any = forward) -> torch.Tensor:
+            shapes.add(tuple(graphs.mask.shape))
+            found: torch.Tensor = forward(graphs, workspace=workspace)
+            return found
+
+        scorer._network.forward_padded = noted  # type: ignore[method-assign]
+        scorer.score(events)
+    assert len(shapes) == len({n_nodes for _, n_nodes in shapes}) <= 4
 
 
 def test_a_nan_that_gets_here_is_an_error_that_names_the_event(model: Path) -> None:

@@ -159,6 +159,36 @@ def test_bad_input_is_one_line_and_leaves_no_output(tmp_path, untrained_model, s
             assert list(tmp_path.iterdir()) == [monkey]
 
 
+def test_inputs_that_do_not_belong_together_are_refused_or_noted(tmp_path, untrained_model):
+    one, other = make_nano(tmp_path / "a.root", 20), make_nano(tmp_path / "b.root", 20, seed=2)
+    (tmp_path / "copy.root").write_bytes(one.read_bytes())
+    options = {"keep": Fraction(1, 2), "model": str(untrained_model)}
+    with pytest.raises(SourceError, match=r"copy\.root: is a copy of .*a\.root, its events would count twice"):
+        skim([str(one), str(tmp_path / "copy.root")], tmp_path / "out.root", **options)
+    report = skim([str(one), str(other)], tmp_path / "out.root", **options)
+    assert any(
+        note.startswith("20 events have the run, luminosityBlock and event of another") for note in report.warnings
+    )
+    with create_root(tmp_path / "two.root") as out:
+        for name in ("Events", "Other"):
+            with out.new_tree(name, [Column("Muon_pt", "float32", counter="nMuon")]) as tree:
+                tree.extend({"Muon_pt": (np.ones(3), [1, 1, 1])})
+    with pytest.raises((SourceError, SchemaError)):
+        skim([str(one), f"{tmp_path / 'two.root'}:Other"], tmp_path / "o.root", **options)
+    assert not (tmp_path / "o.root").exists()
+
+
+def test_events_without_objects_and_absent_collections_are_noted(tmp_path, untrained_model):
+    with (
+        create_root(tmp_path / "mu.root") as out,
+        out.new_tree("Events", [Column(f"Muon_{f}", "float32", counter="nMuon") for f in ("pt", "eta", "phi")]) as tree,
+    ):
+        tree.extend({f"Muon_{f}": (np.full(3, v), [1, 0, 2]) for f, v in (("pt", 30.0), ("eta", 0.5), ("phi", 0.1))})
+    report = skim([str(tmp_path / "mu.root")], tmp_path / "out.root", keep=Fraction(1), model=str(untrained_model))
+    assert any(note.startswith("no met, electron, photon, jet in the file") for note in report.warnings)
+    assert any(note.startswith("1 events have no object") for note in report.warnings)
+
+
 def test_a_user_schema_reads_flat_columns(tmp_path, untrained_model):
     with (
         create_root(tmp_path / "flat.root") as out,

@@ -1,0 +1,84 @@
+"""The loss, and which weights a fit returns."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hepfilter.config.graph import load_graph_specification
+from hepfilter.config.model import ModelDefinition
+from hepfilter.config.training import Fit
+from hepfilter.errors import TrainingError, UsageError
+from hepfilter.io.sources import Source
+from hepfilter.training.batches import balanced_weights
+from hepfilter.training.classes import event_classes, targets, training_classes
+from hepfilter.training.data import SplitData, read_labelled, split_data
+from hepfilter.training.fitting import fit
+from hepfilter.training.module import Classifier, Fitted
+from tests.graph_records import definition, network
+from tests.training.simulated import CONFIG, write_sample
+
+OBJECTS = load_graph_specification("objects")
+CLASSES = training_classes(CONFIG)
+NAMES = [c.name for c in CLASSES]
+DEFINITION = ModelDefinition(
+    graph=OBJECTS, architecture=definition(OBJECTS).architecture, classes=event_classes(CLASSES)
+)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> SplitData:
+    path = write_sample(tmp_path_factory.mktemp("sample") / "s.root", events_each=200)
+    data = read_labelled([Source(str(path))], OBJECTS, split_seed=1, progress=lambda *_: None)
+    return split_data(data, CONFIG.split)
+
+
+def fitted(parts: SplitData, **options: object) -> Fitted:
+    both = (targets(parts.training.labels, CLASSES), targets(parts.validation.labels, CLASSES))
+    return fit(DEFINITION, parts.training, parts.validation, targets=both, options=Fit(**options), device="cpu")  # type: ignore[arg-type]
+
+
+def test_the_loss_is_the_weighted_cross_entropy(parts: SplitData) -> None:
+    model = network(OBJECTS)
+    data = parts.validation
+    target = torch.from_numpy(targets(data.labels, CLASSES))
+    weights = torch.linspace(0.1, 3.0, len(target))
+    found = Classifier(model, Fit(), steps=1)._loss((data.graphs, target, weights))
+    log_p = model.forward_padded(data.graphs).log_softmax(1)
+    expected = -(weights * log_p[torch.arange(len(target)), target]).mean()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_weights_are_those_of_the_best_epoch(parts: SplitData) -> None:
+    """With so high a learning rate the loss soon rises, and the last epochs are not the best."""
+    found = fitted(parts, epochs=30, patience=2, learning_rate=0.3, batch_size=64)
+    assert found.best < len(found.epochs) - 1
+    data = parts.validation
+    target = targets(data.labels, CLASSES)
+    weights = torch.from_numpy(balanced_weights(data, target, NAMES, 0.0).astype(np.float32))
+    loss = Classifier(found.network, Fit(), steps=1)._loss((data.graphs, torch.from_numpy(target), weights))
+    assert loss.item() == pytest.approx(found.epochs[found.best].validation_loss, rel=1e-4)
+    assert not found.network.training
+
+
+def test_a_loss_that_is_not_finite(parts: SplitData) -> None:
+    with pytest.raises(TrainingError, match="not finite from the first epoch"):
+        fitted(parts, epochs=2, learning_rate=1e30)
+
+
+def test_progress_counts_the_batches(parts: SplitData, tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    both = (targets(parts.training.labels, CLASSES), targets(parts.validation.labels, CLASSES))
+    options = Fit(epochs=2, batch_size=len(parts.training) // 3 + 1)
+    fit(
+        DEFINITION, parts.training, parts.validation, targets=both, options=options, device="cpu",
+        progress=lambda *step: seen.append(step),
+    )  # fmt: skip
+    assert seen == [(f"epoch {epoch}", batch, 3) for epoch in (1, 2) for batch in (1, 2, 3)]
+
+
+def test_an_unknown_device(parts: SplitData) -> None:
+    both = (targets(parts.training.labels, CLASSES), targets(parts.validation.labels, CLASSES))
+    with pytest.raises(UsageError, match="tpu"):
+        fit(DEFINITION, parts.training, parts.validation, targets=both, options=Fit(), device="tpu")

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 WHEELS := --only-binary :all: -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: install install-dev demo test test-all lint bench clean
+.PHONY: install install-dev demo test test-all lint clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -28,8 +28,8 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 # The main job on a small sample that it makes itself: QCD and top pairs with a few W' → X Y among them.
 demo: install
 	mkdir -p demo
-	$(BIN)/hepfilter simulate qcd_200 ttbar -n 1000 --seed 1 --workers $(WORKERS) -o demo/background.root
-	$(BIN)/hepfilter simulate wprime_xy leptoquark_ue -n 20 --seed 2 -o demo/signal.root
+	$(BIN)/hepfilter simulate qcd_200 ttbar -n 1000 --seed 1 --workers $(WORKERS) --force -o demo/background.root
+	$(BIN)/hepfilter simulate wprime_xy leptoquark_ue -n 20 --seed 2 --force -o demo/signal.root
 	$(BIN)/hepfilter inspect demo/background.root
 	$(BIN)/hepfilter skim demo/background.root demo/signal.root --keep 2% --force -o demo/skim.root
 

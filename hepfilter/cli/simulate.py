@@ -32,6 +32,7 @@ def simulate(
         bool,
         typer.Option("--particles", help="Write all particle-flow candidates too (PFCands): 2 to 3 kB more an event."),
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
     list_cards: Annotated[bool, typer.Option("--list", help="List the built-in cards and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -44,12 +45,14 @@ def simulate(
         return
     from hepfilter.config.card import load_card
     from hepfilter.errors import UsageError
+    from hepfilter.io.container import refuse_output
     from hepfilter.simulation.sample import simulate as make_sample
 
     if not cards:
         raise UsageError("no card given; `hepfilter simulate --list` names those that ship")
     if output is None:
         raise UsageError("no output given; add -o FILE.root")
+    refuse_output(output, force=force)
     chosen = [load_card(name) for name in cards]
     with _progress_bar() as bar:
         report = make_sample(

@@ -25,6 +25,7 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the configuration's number.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Train a network on simulated events and test it on events left aside.
@@ -38,6 +39,7 @@ def train(
     from hepfilter.cli.terminal import event_progress
     from hepfilter.config.training import load_training
     from hepfilter.errors import UsageError
+    from hepfilter.io.container import refuse_output
     from hepfilter.io.sources import expand_sources
 
     try:
@@ -47,6 +49,7 @@ def train(
             f"training needs {error.name}, which is not installed: pip install 'hepfilter[train]'"
         ) from error
     loaded = load_training(config)
+    refuse_output(output, force=force)
     if epochs is not None:
         loaded = loaded.model_copy(update={"fit": loaded.fit.model_copy(update={"epochs": epochs})})
     with event_progress() as progress:

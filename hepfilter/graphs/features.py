@@ -2,7 +2,8 @@
 
 No feature depends on φ or the sign of η, none is infinite or NaN for finite input: momenta are bounded to
 `PT_RANGE`, `MAX_ABS_ETA` and `MAX_MASS`, and every logarithm has a floor. NaN goes in and comes out as NaN.
-The pair features are those of the Particle Transformer (H. Qu, C. Li, S. Qian, arXiv:2202.03772, eq. 3), with floors.
+The pair features are those of the Particle Transformer (H. Qu, C. Li, S. Qian, arXiv:2202.03772, eq. 3), with η in the
+place of rapidity, and with floors.
 """
 
 from collections.abc import Sequence

@@ -111,7 +111,7 @@ class Scorer:
         return int(min(most, max(least, 2 ** (max(fitting, 1).bit_length() - 1))))
 
     def _space(self, n_events: int, n_nodes: int) -> Tensor:
-        """This thread's own memory for messages, kept between batches."""
+        """This thread's own memory for messages, kept between the batches of a call."""
         size = self._network.workspace_size(n_events, n_nodes)
         space: Tensor | None = getattr(self._workspace, "space", None)
         if space is None or len(space) < size:

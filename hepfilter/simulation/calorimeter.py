@@ -74,7 +74,11 @@ def ecal_resolution(eta: Floats, energy: Floats) -> Floats:
 
 
 def hcal_resolution(eta: Floats, energy: Floats) -> Floats:
-    """σ(E) in GeV of the hadronic calorimeter and, beyond |η| = 3, of the forward one."""
+    """σ(E) in GeV of the hadronic calorimeter and, beyond |η| = 3, of the forward one.
+
+    The central one is that of the public Delphes CMS card. The forward one, 11 % ⊕ 280 %/√E, is the recipe's that was
+    validated on the LHC-Olympics set; the card has 13 % ⊕ 270 %/√E.
+    """
     central = np.sqrt((0.050 * energy) ** 2 + 1.50**2 * energy)
     forward = np.sqrt((0.11 * energy) ** 2 + 2.80**2 * energy)
     return np.where(np.abs(eta) < 3.0, central, forward)
@@ -121,7 +125,7 @@ def energy_flow(
     energy[(energy <= calorimeter.minimum_energy) | (energy <= calorimeter.minimum_significance * sigma)] = 0.0
 
     excess = np.maximum(energy - tracks, 0.0)
-    # A suppressed tower has no error of its own: the variance then is that of the tracks, or 0 with an excess of 0.
+    # As in Delphes, σ is that of the energy before a tower is suppressed. The floor is for towers without any energy.
     error = np.sqrt(np.maximum(sigma**2 + tracks_variance, 1e-24))
     neutral = (excess > calorimeter.minimum_energy) & (excess / error > calorimeter.minimum_significance)
     scale = np.where(neutral, 1.0, _combined_scale(tracks, tracks_variance, energy, sigma))

@@ -1,0 +1,58 @@
+"""What the README shows works."""
+
+import re
+from pathlib import Path
+
+import pytest
+import uproot
+
+from hepfilter.cli.app import app, run
+from hepfilter.config.base import load_yaml
+from hepfilter.config.schema import Schema
+from hepfilter.io.writing import Column, create_root
+from tests.nano import make_nano
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_every_command_is_in_the_readme_and_every_option_exists(capsys):
+    names = {command.callback.__name__ for command in app.registered_commands}
+    lines = [line.strip() for block in blocks("") for line in block.splitlines() if line.startswith("hepfilter ")]
+    assert {line.split()[1] for line in lines} == names
+    for name in names:
+        run([name, "--help"])
+        text = capsys.readouterr().out
+        options = {word for line in lines if line.split()[1] == name for word in line.split() if word.startswith("-")}
+        assert all(option.split("=")[0] in text for option in options), (name, options)
+
+
+def test_the_readmes_schema_reads_a_file_as_it_says(tmp_path, untrained_model):
+    (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
+    schema = load_yaml(tmp_path / "mine.yaml", Schema)
+    assert schema.trees == ("events",)
+    flat = [Column(name, "uint32") for name in ("run", "lumi")] + [Column("event", "uint64")]
+    flat += [Column(name, "float32") for name in ("met", "met_phi")]
+    muon = [Column(f"mu_{name}", "float32", counter="nmu") for name in ("pt", "eta", "phi", "q")]
+    with create_root(tmp_path / "data.root") as out, out.new_tree("events", [*flat, *muon]) as tree:
+        arrays = {column.name: range(10) for column in flat}
+        tree.extend(arrays | {column.name: ([10.0 + i for i in range(10)], [1] * 10) for column in muon})
+    arguments = ["skim", str(tmp_path / "data.root"), "-o", str(tmp_path / "o.root"), "--keep", "30%"]
+    assert run([*arguments, "--schema", str(tmp_path / "mine.yaml"), "--model", str(untrained_model)]) == 0
+    with uproot.open({tmp_path / "o.root": "events"}) as tree:
+        assert tree.num_entries == 3
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_readmes_python_runs(tmp_path, monkeypatch, number):
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+    make_nano(tmp_path / "data" / "a.root", 200)
+    names: dict[str, object] = {}
+    for code in blocks("python")[: number + 1]:
+        exec(compile(code, "README.md", "exec"), names)
+    assert names["report"].written == 2
+    assert number == 0 or len(names["interest"]) == 2

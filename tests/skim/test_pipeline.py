@@ -271,8 +271,6 @@ def test_root_reads_what_it_reads_from_the_source(shared_data, real_skims, name)
         pytest.skip("ROOT is not installed")
     entries = np.flatnonzero(kept_entries(shared_data / name, real_skims(name)))
     script = Path(__file__).parents[1] / "io" / "compare_in_root.py"
-    if len(entries) > 300:
-        pytest.skip("too many events for a loop in Python")
     command = [
         sys.executable,
         str(script),

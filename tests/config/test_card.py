@@ -34,7 +34,7 @@ def test_what_ships() -> None:
     cards = [load_card(name) for name in card_names()]
     signals = [card for card in cards if card.is_signal]
     backgrounds = {card.family for card in cards if not card.is_signal}
-    assert backgrounds == {"qcd", "top", "wz"}
+    assert backgrounds == {"qcd", "top", "wz", "heavy_flavour", "quarkonia"}
     assert len({card.family for card in signals}) == len(signals) >= 6
     by_label: dict[int, set[str]] = {}
     for card in cards:

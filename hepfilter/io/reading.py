@@ -128,10 +128,12 @@ class OpenFile:
                     f"{self.path}: {name} is an RNTuple; this version reads TTrees, convert it with ROOT first"
                 )
         there = ", ".join(f"{name} ({kind})" for name, kind in self.class_names.items()) or "none"
-        wanted = " or ".join(candidates)
-        raise SourceError(
-            f"{self.path}: no tree {wanted}; objects in the file: {there}; name the tree as FILE.root:TREE"
+        hint = (
+            "name another as FILE.root:TREE, with a --schema for its branches"
+            if self.tree_names
+            else "it holds no tree"
         )
+        raise SourceError(f"{self.path}: no tree {' or '.join(candidates)}; objects in the file: {there}; {hint}")
 
     def _open_tree(self, name: str) -> OpenTree:
         try:

@@ -83,7 +83,9 @@ def validate(data: Any, model: type[ConfigModel], *, where: str) -> ConfigModel:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_explain(error.errors()[0], model)}") from error
+        # a misspelt key is also a missing one: the spelling is what helps
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        raise ConfigError(f"{where}: {_explain(details[0], model)}") from error
 
 
 def _explain(detail: ErrorDetails, model: type[StrictModel]) -> str:

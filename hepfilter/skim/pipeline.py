@@ -111,7 +111,8 @@ def write_selected(
         report = replace(report, written=out.num_entries, warnings=notes)
         if report.written != report.passed:
             raise OutputError(f"{report.output}: {report.written} events were written of {report.passed} that passed")
-        out.write_string(PROVENANCE, json.dumps({"hepfilter": __version__, **asdict(report)}))
+        facts = {name: value for name, value in asdict(report).items() if name != "seconds"}  # not known before the end
+        out.write_string(PROVENANCE, json.dumps({"hepfilter": __version__, **facts}))
     return report
 
 

@@ -47,6 +47,7 @@ def test_the_best_share_is_written_with_score_and_books(tmp_path, untrained_mode
         assert new["Events/HepFilter_passed"].typename == "bool"
         assert new["Events/HepFilter_passed"].array(library="np").all()
         provenance = json.loads(str(new["HepFilter_provenance"]))
+        assert "seconds" not in provenance and provenance["written"] == 20
         assert provenance["model_hash"] == report.model_hash
         assert provenance["files"][0]["read"] == 200
 
@@ -206,7 +207,10 @@ def test_a_user_schema_reads_flat_columns(tmp_path, untrained_model):
     report = skim([str(tmp_path / "flat.root")], tmp_path / "out.root", schema=str(schema), **options)
     assert report.written == 10
     assert any("identified by file name and entry" in note for note in report.warnings)
-    schema.write_text(schema.read_text().replace("detect", "detct"))
+    schema.write_text(schema.read_text().replace("title", "titel"))
+    with pytest.raises(ConfigError, match=r"mine\.yaml: unknown key 'titel'; nearest: title"):
+        skim([str(tmp_path / "flat.root")], tmp_path / "out2.root", schema=str(schema), **options)
+    schema.write_text(schema.read_text().replace("titel", "title").replace("detect", "detct"))
     with pytest.raises(ConfigError, match=r"mine\.yaml: unknown key 'detct'; nearest: detect"):
         skim([str(tmp_path / "flat.root")], tmp_path / "out2.root", schema=str(schema), **options)
 

@@ -28,7 +28,7 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 # The main job on a small sample that it makes itself: QCD and top pairs with a few W' → X Y among them.
 demo: install
 	mkdir -p demo
-	$(BIN)/hepfilter simulate qcd_200 ttbar -n 1000 --seed 1 --workers $(WORKERS) --force -o demo/background.root
+	$(BIN)/hepfilter simulate qcd@200 ttbar -n 1000 --seed 1 --workers $(WORKERS) --force -o demo/background.root
 	$(BIN)/hepfilter simulate wprime_xy leptoquark_ue -n 20 --seed 2 --force -o demo/signal.root
 	$(BIN)/hepfilter inspect demo/background.root
 	$(BIN)/hepfilter skim demo/background.root demo/signal.root --keep 2% --force -o demo/skim.root

@@ -40,6 +40,10 @@ class SimulationError(HepfilterError):
     """An unknown process, or a generator that does not initialise."""
 
 
+class WorkerError(HepfilterError):
+    """A worker process that ended by itself, or was ended."""
+
+
 class TrainingError(HepfilterError):
     """Training data without the classes that the configuration names, or too few events."""
 

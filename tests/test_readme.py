@@ -8,6 +8,7 @@ import uproot
 
 from hepfilter.cli.app import app, run
 from hepfilter.config.base import load_yaml
+from hepfilter.config.sample import load_sample
 from hepfilter.config.schema import Schema
 from hepfilter.io.writing import Column, create_root
 from tests.nano import make_nano
@@ -44,6 +45,23 @@ def test_the_readmes_schema_reads_a_file_as_it_says(tmp_path, untrained_model):
     assert run([*arguments, "--schema", str(tmp_path / "mine.yaml"), "--model", str(untrained_model)]) == 0
     with uproot.open({tmp_path / "o.root": "events"}) as tree:
         assert tree.num_entries == 3
+
+
+def test_the_documented_card_makes_events_as_it_says(tmp_path):
+    documented = (Path(__file__).parents[1] / "configs" / "simulation" / "README.md").read_text(encoding="utf-8")
+    card, sample = re.findall(r"```yaml\n(.*?)```", documented, flags=re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(card + "multiple_interactions: false\n")
+    output = tmp_path / "o.root"
+    assert run(["simulate", f"{tmp_path / 'mine.yaml'}@500", "-n", "5", "-o", str(output)]) == 0
+    with uproot.open({output: "Events"}) as tree:
+        events = tree.arrays(["HepFilterTruth_label", "HepFilterTruth_point", "GenPart_pdgId", "Jet_pt"])
+    assert events.HepFilterTruth_label.tolist() == [1001] * 5
+    assert events.HepFilterTruth_point.tolist() == [500.0] * 5
+    assert all({13, -13} <= set(event) for event in events.GenPart_pdgId.tolist())
+    assert all(max(event) > 50 for event in events.Jet_pt.tolist())
+    (tmp_path / "set.yaml").write_text(sample)
+    names = [production.card.name for production in load_sample(tmp_path / "set.yaml").productions("small")]
+    assert names[:2] == ["qcd@15", "qcd@50"] and "zprime_tt@500" in names
 
 
 @pytest.mark.parametrize("number", [0, 1])

@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from hepfilter import __version__
+from hepfilter.cli.convert import convert
 from hepfilter.cli.inspect import inspect
 from hepfilter.cli.simulate import simulate
 from hepfilter.cli.skim import skim
@@ -15,7 +16,7 @@ from hepfilter.cli.train import train
 from hepfilter.errors import HepfilterError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-for command in (inspect, simulate, train, skim):
+for command in (inspect, simulate, convert, train, skim):
     app.command()(command)
 
 

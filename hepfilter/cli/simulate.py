@@ -1,16 +1,18 @@
 """The command ``hepfilter simulate``."""
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from rich.progress import Progress
+    from hepfilter.config.sample import Production, SampleSet
+    from hepfilter.simulation.sample import ProcessReport, SampleReport
 
-    from hepfilter.simulation.sample import SampleReport
+DEFAULT_EVENTS, DEFAULT_SEED, DEFAULT_SIZE = 1000, 1, "tiny"
 
 
 def simulate(
@@ -18,97 +20,169 @@ def simulate(
         list[str] | None,
         typer.Argument(
             metavar="CARD…",
-            help="Processes to make: names of built-in cards (see --list) or YAML files.",
+            help="Processes: built-in cards (see --list), YAML or Pythia .cmnd files. CARD@VALUE is a mass of a scan "
+            "or a slice of pT-hat, CARD@all are all masses or slices.",
             show_default=False,
         ),
     ] = None,
-    events: Annotated[int, typer.Option("--events", "-n", help="Events of each process.")] = 1000,
-    seed: Annotated[int, typer.Option("--seed", "-s", help="Same cards, events and seed: same file content.")] = 1,
+    events: Annotated[
+        int | None,
+        typer.Option("--events", "-n", help="Events of each process in the file.", show_default=str(DEFAULT_EVENTS)),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed", "-s", help="Same cards, events and seed: same file content.", show_default="1, or the set's own"
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="ROOT file to write.", show_default=False)
     ] = None,
+    sample: Annotated[
+        str | None, typer.Option("--set", help="Make a sample set instead of cards (see --list).", show_default=False)
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option("--size", help="Size of the sample set.", show_default=DEFAULT_SIZE)
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", help="Processes that generate side by side.")] = 1,
     particles: Annotated[
-        bool,
-        typer.Option("--particles", help="Write all particle-flow candidates too (PFCands): 2 to 3 kB more an event."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--particles/--no-particles",
+            help="Write all particle-flow candidates too (PFCands): 3 to 8 kB more an event.",
+            show_default="no, or as the set says",
+        ),
+    ] = None,
+    pileup: Annotated[
+        float | None,
+        typer.Option("--pileup", help="Mean number of further collisions.", show_default="0, or the set's own"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
-    list_cards: Annotated[bool, typer.Option("--list", help="List the built-in cards and stop.")] = False,
+    list_cards: Annotated[bool, typer.Option("--list", help="List the built-in cards and sets and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Simulate collisions with Pythia 8 and a parametric detector, as NanoAOD-style ROOT with truth labels.
 
-    Example: hepfilter simulate qcd_200 ttbar -n 1000 -o sample.root
+    What is made waits in OUTPUT.blocks until the file is whole: after Ctrl-C or a crash, the same command goes on.
+
+    Example: hepfilter simulate qcd@200 ttbar zprime_ll@1500 -n 1000 -o sample.root
     """
     if list_cards:
-        _print_cards(as_json=as_json)
+        _print_catalogue(as_json=as_json)
         return
-    from hepfilter.config.card import load_card
+    from hepfilter.cli.terminal import event_progress
+    from hepfilter.config.sample import overlaps
     from hepfilter.errors import UsageError
     from hepfilter.io.container import refuse_output
     from hepfilter.simulation.sample import simulate as make_sample
+    from hepfilter.simulation.store import finished_blocks
 
-    if not cards:
-        raise UsageError("no card given; `hepfilter simulate --list` names those that ship")
     if output is None:
         raise UsageError("no output given; add -o FILE.root")
     refuse_output(output, force=force)
-    chosen = [load_card(name) for name in cards]
-    with _progress_bar() as bar:
+    chosen = _chosen_set(sample, cards, events, size)
+    productions = chosen.productions(size or DEFAULT_SIZE) if chosen else _productions(cards, events)
+    for name, others in overlaps(productions).items():
+        typer.echo(f"hepfilter: {name} has events of {', '.join(others)}: the weights count them twice", err=True)
+    if blocks := finished_blocks(output):
+        typer.echo(f"hepfilter: {blocks} finished blocks lie in {output}.blocks: going on from there", err=True)
+    with _told_where_to_go_on(output), event_progress() as bar:
         report = make_sample(
-            chosen,
-            events=events,
-            seed=seed,
+            productions,
+            seed=seed if seed is not None else chosen.seed if chosen else DEFAULT_SEED,
             output=output,
             workers=workers,
-            particles=particles,
-            progress=_follow(bar, total=events * len(chosen)),
+            particles=particles if particles is not None else bool(chosen and chosen.particles),
+            pileup=pileup if pileup is not None else chosen.pileup if chosen else 0.0,
+            progress=_adding_up(bar, total=sum(production.events for production in productions)),
         )
     _print_report(report, as_json=as_json)
 
 
-def _progress_bar() -> "Progress":
-    """A bar with events/s on stderr, where that is a terminal; silent elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+@contextmanager
+def _told_where_to_go_on(output: Path) -> "Iterator[None]":
+    """When a signal, the generator or a worker ends the block, say what is kept for the next try."""
+    from hepfilter.errors import SimulationError, WorkerError
+    from hepfilter.simulation.store import finished_blocks
 
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, SimulationError, WorkerError):
+        if blocks := finished_blocks(output):
+            typer.echo(f"hepfilter: {blocks} finished blocks are kept; the same command goes on from there", err=True)
+        raise
 
 
-def _follow(bar: "Progress", *, total: int) -> "Callable[[str, int], None]":
-    """A callback that moves the bar and says how many events a second there were so far."""
-    task = bar.add_task("cross-sections", total=total, rate="")
+def _chosen_set(
+    name: str | None, cards: "Sequence[str] | None", events: int | None, size: str | None
+) -> "SampleSet | None":
+    """The sample set, if one is named; UsageError where it comes with what it decides itself, or with nothing."""
+    from hepfilter.config.sample import load_sample
+    from hepfilter.errors import UsageError
 
-    def moved(process: str, events: int) -> None:
-        current = bar.tasks[0]
-        elapsed = current.elapsed or 0.0
-        rate = f"{(current.completed + events) / elapsed:.0f} events/s" if elapsed > 0 else ""
-        bar.update(task, advance=events, description=process, rate=rate)
+    if name is None:
+        if not cards:
+            raise UsageError("no card given; `hepfilter simulate --list` names those that ship")
+        if size is not None:
+            raise UsageError("--size is that of a sample set: give --set, or --events for cards")
+        return None
+    if cards or events is not None:
+        raise UsageError("a set decides cards and events itself: leave CARD and --events out, or leave --set out")
+    return load_sample(name)
+
+
+def _productions(cards: "Sequence[str] | None", events: int | None) -> "tuple[Production, ...]":
+    from hepfilter.config.card import load_cards
+    from hepfilter.config.sample import Production
+
+    wanted = DEFAULT_EVENTS if events is None else events
+    return tuple(Production(card, wanted) for name in cards or () for card in load_cards(name))
+
+
+def _adding_up(report: "Callable[[str, int, int], None]", *, total: int) -> "Callable[[str, int], None]":
+    """A callback that is told (process, events) and moves the bar by so many events."""
+    done = 0
+    report("simulating", done, total)
+
+    def moved(_: str, events: int) -> None:
+        nonlocal done
+        done += events
+        report("simulating", done, total)
 
     return moved
 
 
-def _print_cards(*, as_json: bool) -> None:
+def _print_catalogue(*, as_json: bool) -> None:
+    """The built-in cards and sample sets."""
     import json
 
-    from hepfilter.config.card import card_names, load_card
+    from hepfilter.config.card import card_names, load_card_file
+    from hepfilter.config.sample import load_sample, sample_names
 
-    shipped = [load_card(name) for name in card_names()]
+    files = [load_card_file(name) for name in card_names()]
+    sets = [load_sample(name) for name in sample_names()]
     if as_json:
-        typer.echo(json.dumps([card.model_dump(mode="json") for card in shipped], indent=1))
+        catalogue = {
+            kind: [entry.model_dump(mode="json") for entry in found]
+            for kind, found in (("cards", files), ("sets", sets))
+        }
+        typer.echo(json.dumps(catalogue, indent=1))
         return
     kinds = {True: "signal", False: "background"}
-    rows = [(card.name, card.family, str(card.label), kinds[card.is_signal], card.title) for card in shipped]
-    _print_table(("card", "family", "label", "kind", "title"), rows)
+    rows = []
+    for file in files:
+        card = file.cards(None, where=file.name)[0]
+        points = file.scan.points if file.scan else file.slices.edges if file.slices else ()
+        row = (file.name, card.family, str(card.label), kinds[card.is_signal], _span(points), card.title)
+        rows.append(row)
+    _print_table(("card", "family", "label", "kind", "points", "title"), rows)
+    typer.echo()
+    _print_table(("set", "sizes", "title"), [(s.name, ", ".join(s.sizes), s.title) for s in sets])
+
+
+def _span(points: "Sequence[float]") -> str:
+    """First and last of the points that may stand behind the @."""
+    return f"@{points[0]:g}…{points[-1]:g}" if points else ""
 
 
 def _print_report(report: "SampleReport", *, as_json: bool) -> None:
@@ -121,6 +195,9 @@ def _print_report(report: "SampleReport", *, as_json: bool) -> None:
             "label": process.card.label,
             "is_signal": process.card.is_signal,
             "events": process.events,
+            "generated": process.generated,
+            "filter_efficiency": process.efficiency,
+            "weight_sum_pb": process.books.weight_sum,
             "cross_section_pb": process.cross_section.value_pb,
             "cross_section_error_pb": process.cross_section.error_pb,
             "generator_seconds": round(process.generator_seconds, 3),
@@ -130,7 +207,7 @@ def _print_report(report: "SampleReport", *, as_json: bool) -> None:
     ]
     if as_json:
         summary = {"output": str(report.output), "seed": report.seed, "events": report.events}
-        seconds = {"seconds": round(report.seconds, 3)}
+        seconds = {"seconds": round(report.seconds, 3), "writing_seconds": round(report.writing_seconds, 3)}
         typer.echo(json.dumps({**summary, **seconds, "processes": processes}, indent=1))
         return
     rows = [
@@ -138,15 +215,26 @@ def _print_report(report: "SampleReport", *, as_json: bool) -> None:
             process.card.name,
             str(process.card.label),
             str(process.events),
-            f"{process.cross_section.value_pb:.4g} ± {process.cross_section.error_pb:.1g}",
+            _with_error(process),
+            f"{100 * process.efficiency:.3g} %",
+            f"{process.books.weight_sum:.4g}",
             f"{process.generator_seconds:.1f}",
             f"{process.reconstruction_seconds:.1f}",
         )
         for process in report.processes
     ]
-    _print_table(("process", "label", "events", "cross-section [pb]", "generator [s]", "detector [s]"), rows)
+    times = ("generator [s]", "detector [s]")
+    _print_table(("process", "label", "events", "cross-section [pb]", "kept", "in file [pb]", *times), rows)
     rate = report.events / report.seconds
     typer.echo(f"{report.output}: {report.events} events in {report.seconds:.1f} s, {rate:.0f} events/s")
+
+
+def _with_error(process: "ProcessReport") -> str:
+    """The cross-section with Pythia's error, or as the card states it."""
+    section = process.cross_section
+    if process.card.cross_section_pb is not None:
+        return f"{section.value_pb:.4g} (card)"
+    return f"{section.value_pb:.4g} ± {section.error_pb:.1g}"
 
 
 def _print_table(header: tuple[str, ...], rows: "Sequence[tuple[str, ...]]") -> None:

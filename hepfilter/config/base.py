@@ -46,7 +46,7 @@ def config_folder() -> Path:
 
 def shipped(kind: str) -> dict[str, Path]:
     """Name → path of the configurations of one kind ("schemas", "graphs", …) that ship, sorted by name."""
-    return {path.stem: path for path in sorted((config_folder() / kind).glob("*.yaml"))}
+    return {path.stem: path for path in sorted((config_folder() / kind).glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def find_config(kind: str, name: str | Path) -> Path:
@@ -57,22 +57,40 @@ def find_config(kind: str, name: str | Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    raise ConfigError(
-        f"{name}: no such file and no built-in of configs/{kind} ({', '.join(known)}){nearest(str(name), known)}"
-    )
+    if path.is_dir():
+        raise ConfigError(f"{name}: is a folder; give a file or the name of a built-in")
+    hint = nearest(str(name), known) or f"; there are {len(known)}, from {min(known)} to {max(known)}"
+    raise ConfigError(f"{name}: no such file and no built-in of configs/{kind}{hint}")
+
+
+def read_text(path: Path) -> str:
+    """The text of a configuration file; ConfigError if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: is no UTF-8 text") from error
+
+
+def load_plain(path: Path) -> Any:
+    """What a YAML file holds, read with the safe loader; ConfigError if it is not valid."""
+    return parse_plain(read_text(path), where=str(path))
+
+
+def parse_plain(text: str, *, where: str) -> Any:
+    """What a YAML text holds; `where` begins the message of the ConfigError if it is not valid."""
+    try:
+        return yaml.load(text, Loader=_PlainLoader)
+    except RecursionError as error:
+        raise ConfigError(f"{where}: not valid YAML: nested too deeply") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def load_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:
     """Read `path` with the safe loader and validate it; ConfigError tells file, key and what would work."""
-    try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{path}: not valid YAML: nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    return validate(data, model, where=str(path))
+    return validate(load_plain(path), model, where=str(path))
 
 
 def validate(data: Any, model: type[ConfigModel], *, where: str) -> ConfigModel:
@@ -97,6 +115,9 @@ def _explain(detail: ErrorDetails, model: type[StrictModel]) -> str:
         return f"unknown key {key!r}{nearest(location[-1], known) or '; known: ' + ', '.join(sorted(known))}"
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
+    if detail["type"] == "value_error":  # our own words say what was wrong
+        reason = detail["msg"].removeprefix("Value error, ")
+        return f"key {key!r}: {reason}" if key else reason
     return f"key {key!r}: {detail['msg']} (got {detail['input']!r})"
 
 

@@ -56,7 +56,9 @@ def pack_time(moment: datetime.datetime) -> int:
 def refuse_output(path: Path, *, force: bool) -> None:
     """What can be told of an output before any work: OutputError if it exists (unless `force`) or cannot be there."""
     try:
-        if path.is_dir() or (path.exists() and not force):
+        if path.exists() and not path.is_file():
+            raise OutputError(f"{path}: is no plain file; give another name with -o")
+        if (path.exists() or path.is_symlink()) and not force:
             raise OutputError(f"{path}: exists; give another name with -o, or --force to replace it")
         if not path.parent.is_dir():
             raise OutputError(f"{path}: there is no folder {path.parent}; make it first")

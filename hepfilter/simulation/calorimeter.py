@@ -1,8 +1,9 @@
 """Calorimeters: cells, resolution, and the energy flow that merges tower energies with the tracks that point to them.
 
-The numbers are those of the public CMS card of Delphes 3 (delphes_card_CMS.tcl; J. de Favereau et al., JHEP 02 (2014)
-057, arXiv:1307.6346), the cells simplified: ECAL 0.0175 × 1° up to |η| = 3, HCAL 0.087 × 5° up to 1.74 and 0.174 × 10°
-beyond, forward 0.35 × 10°. The algorithm is that of its energy flow (module SimpleCalorimeter).
+The numbers are those of the public CMS and ATLAS cards of Delphes 3 (delphes_card_CMS.tcl, delphes_card_ATLAS.tcl;
+J. de Favereau et al., JHEP 02 (2014) 057, arXiv:1307.6346), the cells simplified. CMS: ECAL 0.0175 × 1° up to |η| = 3,
+HCAL 0.087 × 5° up to 1.74 and 0.174 × 10° beyond, forward 0.35 × 10°. ATLAS: the same ECAL; HCAL 0.1 × 10° up to 2.5,
+0.2 × 20° beyond. The algorithm is that of their energy flow (module SimpleCalorimeter).
 """
 
 from collections.abc import Callable
@@ -64,28 +65,48 @@ class EnergyFlow:
     track_scale: Floats
 
 
-def ecal_resolution(eta: Floats, energy: Floats) -> Floats:
-    """σ(E) in GeV of the electromagnetic calorimeter and, beyond |η| = 2.5, of the forward one."""
+def cms_ecal_resolution(eta: Floats, energy: Floats) -> Floats:
+    """σ(E) in GeV of the electromagnetic calorimeter of CMS and, beyond |η| = 2.5, of the forward one."""
     absolute = np.abs(eta)
-    barrel = np.sqrt((0.008 * energy) ** 2 + 0.11**2 * energy + 0.40**2)
-    forward = np.sqrt((0.107 * energy) ** 2 + 2.08**2 * energy)
+    barrel = _resolution(energy, constant=0.008, stochastic=0.11, noise=0.40)
+    forward = _resolution(energy, constant=0.107, stochastic=2.08)
     endcap = (2.16 + 5.6 * (absolute - 2.0) ** 2) * barrel
     return np.where(absolute < 1.5, (1.0 + 0.64 * absolute**2) * barrel, np.where(absolute < 2.5, endcap, forward))
 
 
-def hcal_resolution(eta: Floats, energy: Floats) -> Floats:
-    """σ(E) in GeV of the hadronic calorimeter and, beyond |η| = 3, of the forward one.
-
-    The central one is that of the public Delphes CMS card. The forward one, 11 % ⊕ 280 %/√E, is the recipe's that was
-    validated on the LHC-Olympics set; the card has 13 % ⊕ 270 %/√E.
-    """
-    central = np.sqrt((0.050 * energy) ** 2 + 1.50**2 * energy)
-    forward = np.sqrt((0.11 * energy) ** 2 + 2.80**2 * energy)
+def cms_hcal_resolution(eta: Floats, energy: Floats) -> Floats:
+    """σ(E) in GeV of the hadronic calorimeter of CMS and, beyond |η| = 3, of the forward one."""
+    central = _resolution(energy, constant=0.050, stochastic=1.50)
+    forward = _resolution(energy, constant=0.130, stochastic=2.70)
     return np.where(np.abs(eta) < 3.0, central, forward)
 
 
-ECAL = Calorimeter(Cells(3.0, np.pi / 180.0, 360, 0.35, 36), ecal_resolution, 0.5, 2.0)
-HCAL = Calorimeter(Cells(1.74, 0.087, 72, 0.174, 36), hcal_resolution, 1.0, 1.0)
+def atlas_ecal_resolution(eta: Floats, energy: Floats) -> Floats:
+    """σ(E) in GeV of the electromagnetic calorimeter of ATLAS and, beyond |η| = 3.2, of the forward one."""
+    central = _resolution(energy, constant=0.0017, stochastic=0.101)
+    forward = _resolution(energy, constant=0.0350, stochastic=0.285)
+    return np.where(np.abs(eta) < 3.2, central, forward)
+
+
+def atlas_hcal_resolution(eta: Floats, energy: Floats) -> Floats:
+    """σ(E) in GeV of the hadronic calorimeters of ATLAS: barrel, endcap, and forward from |η| = 3.2."""
+    absolute = np.abs(eta)
+    barrel = _resolution(energy, constant=0.0302, stochastic=0.5205, noise=1.59)
+    endcap = _resolution(energy, constant=0.0500, stochastic=0.706)
+    forward = _resolution(energy, constant=0.09420, stochastic=1.00)
+    return np.where(absolute < 1.7, barrel, np.where(absolute < 3.2, endcap, forward))
+
+
+def _resolution(energy: Floats, *, constant: float, stochastic: float, noise: float = 0.0) -> Floats:
+    """√((constant · E)² + stochastic² · E + noise²)."""
+    return np.sqrt((constant * energy) ** 2 + stochastic**2 * energy + noise**2)
+
+
+ECAL_CELLS = Cells(3.0, np.pi / 180.0, 360, 0.35, 36)
+CMS_ECAL = Calorimeter(ECAL_CELLS, cms_ecal_resolution, 0.5, 2.0)
+CMS_HCAL = Calorimeter(Cells(1.74, 0.087, 72, 0.174, 36), cms_hcal_resolution, 1.0, 1.0)
+ATLAS_ECAL = Calorimeter(ECAL_CELLS, atlas_ecal_resolution, 0.5, 2.0)
+ATLAS_HCAL = Calorimeter(Cells(2.5, 0.1, 36, 0.2, 18), atlas_hcal_resolution, 1.0, 2.0)
 
 
 def log_normal(mean: Floats, sigma: Floats, rng: np.random.Generator) -> Floats:

@@ -13,7 +13,7 @@ import awkward as ak
 import numpy as np
 
 from hepfilter.errors import SimulationError
-from hepfilter.simulation.flat import FlatObjects, Floats, Ints, pt_order
+from hepfilter.simulation.flat import FlatObjects, Floats, Ints, from_momentum, pt_order
 
 SOFT_DROP_CUT = 0.1
 SOFT_DROP_BETA = 0.0
@@ -89,32 +89,17 @@ def substructure(candidates: FlatObjects, clustered: Jets, *, radius: float) -> 
 def _momenta(objects: FlatObjects, counts: Ints) -> Any:
     """The four-momenta as the jagged array of Momentum4D that fastjet takes; `counts` groups them."""
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    columns = {
-        "px": objects.pt * np.cos(objects.phi),
-        "py": objects.pt * np.sin(objects.phi),
-        "pz": objects.pt * np.sinh(objects.eta),
-        "E": objects.energy,
-    }
-    contents = [ak.contents.NumpyArray(column) for column in columns.values()]
-    records = ak.contents.RecordArray(contents, list(columns), parameters={"__record__": "Momentum4D"})
+    contents = [ak.contents.NumpyArray(column) for column in (*objects.momentum, objects.energy)]
+    records = ak.contents.RecordArray(contents, ["px", "py", "pz", "E"], parameters={"__record__": "Momentum4D"})
     return ak.Array(ak.contents.ListOffsetArray(ak.index.Index64(offsets), records))
 
 
 def _flat_jets(found: Any, event: Ints, n_events: int) -> FlatObjects:
     px, py, pz, energy = (ak.to_numpy(found[name]) for name in ("px", "py", "pz", "E"))
-    pt = np.hypot(px, py)
-    zeros = np.zeros(len(pt), dtype=np.int64)
-    return FlatObjects(
-        n_events=n_events,
-        event=event,
-        pt=pt,
-        eta=np.arcsinh(pz / pt),
-        phi=np.arctan2(py, px),
-        # A jet of one massless candidate has a squared mass of rounding errors.
-        mass=np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0.0)),
-        pdg_id=zeros,
-        charge=zeros,
-    )
+    zeros = np.zeros(len(px), dtype=np.int64)
+    # A jet of one massless candidate has a squared mass of rounding errors.
+    mass = np.sqrt(np.maximum(energy**2 - px**2 - py**2 - pz**2, 0.0))
+    return from_momentum(px, py, pz, mass, n_events=n_events, event=event, pdg_id=zeros, charge=zeros)
 
 
 @cache

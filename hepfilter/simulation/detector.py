@@ -1,25 +1,40 @@
 """The detector: tracks, towers and their energy flow turn stable particles into particle-flow candidates.
 
 Efficiencies and resolutions are those of the public CMS card of Delphes 3 (arXiv:1307.6346), which follows the CMS
-tracking and muon papers (arXiv:1405.6569, arXiv:1206.4071). There is no magnetic field, no pile-up and no displacement.
+tracking and muon papers (arXiv:1405.6569, arXiv:1206.4071); its ATLAS card has the same tracks and other calorimeters.
+There is no magnetic field.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from hepfilter.simulation.calorimeter import ECAL, HCAL, EnergyFlow, energy_flow, log_normal
-from hepfilter.simulation.flat import FlatObjects, Floats, Ints, Mask, pt_order
+from hepfilter.simulation.calorimeter import (
+    ATLAS_ECAL,
+    ATLAS_HCAL,
+    CMS_ECAL,
+    CMS_HCAL,
+    Calorimeter,
+    EnergyFlow,
+    energy_flow,
+    log_normal,
+)
+from hepfilter.simulation.displacement import Reach, impact_errors, impact_parameters, reach
+from hepfilter.simulation.flat import Candidates, FlatObjects, Floats, Ints, Mask, Particles, delta_r, pairs, pt_order
+from hepfilter.simulation.truth import is_supersymmetric
 
 ACCEPTANCE = 5.0  # |η| of the forward calorimeter's end
 TRACKER = 2.5  # |η|
 MINIMUM_PT = 0.05  # GeV; below, a particle neither makes a track nor matters in a tower
+VERTEX_RESOLUTION = 0.1  # mm; a track of pile-up is known as such where its collision is further away (Delphes, CMS)
 CHARGED_HADRON, PHOTON, NEUTRAL_HADRON, ELECTRON, MUON = 211, 22, 130, 11, 13
 
 # Probability that the track of a true lepton is called one (else it stays a charged hadron): |η| below, above 1.5.
 ELECTRON_IDENTIFIED = (0.95, 0.85)
 MUON_IDENTIFIED = (0.97, 0.95)
 ELECTRON_MINIMUM_PT = 2.0  # GeV
+SUPERCLUSTER = 0.05  # ΔR within which photons belong to an electron
 MUON_MINIMUM_PT = 3.0  # GeV: what it takes to reach the muon chambers
 MUON_ACCEPTANCE = 2.4  # |η|
 
@@ -30,48 +45,100 @@ SLOPE = {"hadron": (1.3e-3, 1.7e-3, 3.1e-3), "electron": (1.3e-3, 1.7e-3, 3.1e-3
 
 
 @dataclass(frozen=True)
-class _Kinds:
-    """Which of the particles are electrons, muons, photons."""
+class Detector:
+    """The calorimeters, which are what differs between experiments."""
 
-    electron: Mask
-    muon: Mask
-    photon: Mask
+    ecal: Calorimeter
+    hcal: Calorimeter
 
 
-def detect(particles: FlatObjects, rng: np.random.Generator) -> FlatObjects:
+DETECTORS = {"cms": Detector(CMS_ECAL, CMS_HCAL), "atlas": Detector(ATLAS_ECAL, ATLAS_HCAL)}
+
+
+@dataclass(frozen=True)
+class _Tracks:
+    """Of each particle: whether its track is found, and what the track measures (pT and energy in GeV)."""
+
+    found: Mask
+    pt: Floats
+    energy: Floats
+    error: Floats
+
+
+def detect(particles: Particles, rng: np.random.Generator, *, detector: Detector = DETECTORS["cms"]) -> Candidates:
     """Particle-flow candidates of `particles` (stable and visible), per event by descending pt.
 
     `pdg_id` is 211, 11 or 13 with sign for tracks, 22 for electromagnetic and 130 for hadronic towers without (enough)
     track energy, up to |η| = 5. Candidates are massless; neutral ones stand at the centre of their tower.
     """
-    seen = particles[(np.abs(particles.eta) < ACCEPTANCE) & (particles.pt > MINIMUM_PT)]
-    absolute = np.abs(seen.pdg_id)
-    kinds = _Kinds(electron=absolute == ELECTRON, muon=absolute == MUON, photon=absolute == PHOTON)
-    tracked = rng.random(len(seen)) < tracking_efficiency(seen)
+    seen = particles[particles.objects.pt > MINIMUM_PT]
+    place = reach(seen)
+    inside = np.abs(place.eta) < ACCEPTANCE
+    seen, place = seen[inside], place[inside]
+    tracks = _measured_tracks(seen.objects, place, rng)
+    flows = _energy_flows(seen.objects, tracks, place, detector, rng)
+    pt = tracks.pt * flows[0].track_scale * flows[1].track_scale
+    return with_radiation(_candidates(seen, tracks.found, pt, flows, rng))
+
+
+def _measured_tracks(seen: FlatObjects, place: Reach, rng: np.random.Generator) -> _Tracks:
+    found = rng.random(len(seen)) < tracking_efficiency(seen) * place.track_share
     relative = track_resolution(seen)
-    track_pt = log_normal(seen.pt, relative * seen.pt, rng)
-    track_energy = np.where(tracked, track_pt * np.cosh(seen.eta), 0.0)
-    track_error = relative * track_energy
-    ecal_share = _ecal_share(seen, kinds)
-    hadronic = ~(kinds.electron | kinds.muon | kinds.photon)
-    flows = [
+    pt = log_normal(seen.pt, relative * seen.pt, rng)
+    energy = np.where(found, pt * np.cosh(seen.eta), 0.0)
+    return _Tracks(found, pt, energy, relative * energy)
+
+
+def _energy_flows(
+    seen: FlatObjects, tracks: _Tracks, place: Reach, detector: Detector, rng: np.random.Generator
+) -> list[EnergyFlow]:
+    """What ECAL and HCAL see, in this order.
+
+    Particles born behind the ECAL leave all of their energy in the HCAL; muons and R-hadrons leave none.
+    """
+    absolute = np.abs(seen.pdg_id)
+    electromagnetic = (absolute == ELECTRON) | (absolute == PHOTON)
+    penetrating = (absolute == MUON) | is_supersymmetric(absolute)
+    in_ecal = np.where(place.before_ecal & ~penetrating, _ecal_share(absolute), 0.0)
+    in_hcal = np.where(penetrating, 0.0, 1.0 - in_ecal)
+    return [
         energy_flow(
             calorimeter,
             event=seen.event,
-            eta=seen.eta,
-            phi=seen.phi,
+            eta=place.eta,
+            phi=place.phi,
             deposit=seen.energy * share,
-            track_energy=np.where(pointing, track_energy, 0.0),
-            track_error=np.where(pointing, track_error, 0.0),
+            track_energy=np.where(pointing, tracks.energy, 0.0),
+            track_error=np.where(pointing, tracks.error, 0.0),
             rng=rng,
         )
         for calorimeter, share, pointing in (
-            (ECAL, ecal_share, kinds.electron),
-            (HCAL, np.where(hadronic, 1.0 - ecal_share, 0.0), hadronic),
+            (detector.ecal, in_ecal, absolute == ELECTRON),
+            (detector.hcal, in_hcal, ~electromagnetic & ~penetrating),
         )
     ]
-    final_pt = track_pt * flows[0].track_scale * flows[1].track_scale
-    return _candidates(seen, tracked, final_pt, flows, rng)
+
+
+def with_radiation(candidates: Candidates) -> Candidates:
+    """The candidates with each photon within ΔR < 0.05 of an electron added to the nearest one.
+
+    As a supercluster does: such photons are radiated, or what the ECAL measures above a track that fluctuated down.
+    """
+    objects = candidates.objects
+    electron, photon = (np.flatnonzero(np.abs(objects.pdg_id) == code) for code in (ELECTRON, PHOTON))
+    i, j = pairs(objects[photon], objects[electron])
+    distance = delta_r(objects[photon], objects[electron], i, j)
+    order = np.lexsort((distance, i))
+    order = order[distance[order] < SUPERCLUSTER]
+    merged, first = np.unique(i[order], return_index=True)
+    if not len(merged):
+        return candidates
+    pt = objects.pt.copy()
+    np.add.at(pt, electron[j[order[first]]], pt[photon[merged]])
+    kept = np.ones(len(pt), dtype=bool)
+    kept[photon[merged]] = False
+    left = replace(candidates, objects=replace(objects, pt=pt))[kept]
+    return left[pt_order(left.objects.event, left.objects.pt)]
 
 
 def tracking_efficiency(particles: FlatObjects) -> Floats:
@@ -82,6 +149,7 @@ def tracking_efficiency(particles: FlatObjects) -> Floats:
     hard_electron = np.where(pt < 100.0, np.where(central, 0.95, 0.83), np.where(central, 0.99, 0.90))
     electron = np.where(pt < 1.0, np.where(central, 0.73, 0.50), hard_electron)
     muon = np.where(pt < 1.0, np.where(central, 0.75, 0.70), np.where(central, 0.99, 0.98))
+    muon = np.where(pt > 1000.0, muon * np.exp(0.5 - 5e-4 * pt), muon)
     efficiency = np.where(absolute == ELECTRON, electron, np.where(absolute == MUON, muon, hadron))
     trackable = (particles.charge != 0) & (np.abs(particles.eta) < TRACKER) & (pt >= 0.1)
     return np.where(trackable, efficiency, 0.0)
@@ -99,32 +167,49 @@ def track_resolution(particles: FlatObjects) -> Floats:
     return np.hypot(by_kind(CONSTANT), by_kind(SLOPE) * particles.pt)
 
 
-def _ecal_share(particles: FlatObjects, kinds: _Kinds) -> Floats:
+def _ecal_share(absolute: Ints) -> Floats:
     """Share of the energy left in the ECAL: all of e and γ, 0.3 of K⁰_S and Λ (they decay inside), else none."""
-    absolute = np.abs(particles.pdg_id)
     late = (absolute == 310) | (absolute == 3122)
-    return np.where(kinds.electron | kinds.photon, 1.0, np.where(late & ~kinds.muon, 0.3, 0.0))
+    return np.where((absolute == ELECTRON) | (absolute == PHOTON), 1.0, np.where(late, 0.3, 0.0))
 
 
 def _candidates(
-    seen: FlatObjects, tracked: Mask, pt: Floats, flows: list[EnergyFlow], rng: np.random.Generator
-) -> FlatObjects:
+    seen: Particles, tracked: Mask, pt: Floats, flows: list[EnergyFlow], rng: np.random.Generator
+) -> Candidates:
     """Tracks and neutral towers in one list, per event by descending pt; `pt` are the tracks' final momenta."""
-    sign = np.where(seen.charge[tracked] < 0, -1, 1)
+    tracks = seen[tracked]
+    sign = np.where(tracks.objects.charge < 0, -1, 1)
     photons, neutrals = flows
     sizes = [len(sign), len(photons.energy), len(neutrals.energy)]
     neutral_pt = [flow.energy / np.cosh(flow.eta) for flow in flows]
+    codes = [_reconstructed_id(tracks.objects, rng), np.repeat([PHOTON, NEUTRAL_HADRON], sizes[1:])]
     together = FlatObjects(
-        n_events=seen.n_events,
-        event=np.concatenate([seen.event[tracked], photons.event, neutrals.event]),
+        n_events=seen.objects.n_events,
+        event=np.concatenate([tracks.objects.event, photons.event, neutrals.event]),
         pt=np.concatenate([pt[tracked], *neutral_pt]),
-        eta=np.concatenate([seen.eta[tracked], photons.eta, neutrals.eta]),
-        phi=np.concatenate([seen.phi[tracked], photons.phi, neutrals.phi]),
+        eta=np.concatenate([tracks.objects.eta, photons.eta, neutrals.eta]),
+        phi=np.concatenate([tracks.objects.phi, photons.phi, neutrals.phi]),
         mass=np.zeros(sum(sizes)),
-        pdg_id=np.concatenate([_reconstructed_id(seen[tracked], rng), np.repeat([PHOTON, NEUTRAL_HADRON], sizes[1:])]),
-        charge=np.concatenate([sign, np.zeros(sizes[1] + sizes[2], dtype=np.int64)]),
+        pdg_id=np.concatenate(codes),
+        charge=_padded(sign, sum(sizes)),
     )
-    return together[pt_order(together.event, together.pt)]
+    true_impact, errors = impact_parameters(tracks), impact_errors(tracks.objects.pt)
+    d0, dz = (value + error * rng.standard_normal(len(error)) for value, error in zip(true_impact, errors, strict=True))
+    order = pt_order(together.event, together.pt)
+    return Candidates(
+        objects=together,
+        **{
+            name: _padded(values, len(together))
+            for name, values in {"d0": d0, "d0_error": errors[0], "dz": dz, "dz_error": errors[1]}.items()
+        },
+        is_pileup=_padded((tracks.collision > 0) & (np.abs(tracks.z) > VERTEX_RESOLUTION), len(together)),
+        puppi=np.ones(len(together)),
+    )[order]
+
+
+def _padded(values: Any, length: int) -> Any:
+    """Values of the tracks, with zeros for the neutral candidates that follow them."""
+    return np.concatenate([values, np.zeros(length - len(values), dtype=values.dtype)])
 
 
 def _reconstructed_id(tracks: FlatObjects, rng: np.random.Generator) -> Ints:

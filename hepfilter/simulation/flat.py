@@ -1,6 +1,6 @@
 """Objects of many events as flat arrays, and their pairs within events: what lets every step run without a loop."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -11,8 +11,17 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
+class Rows:
+    """A dataclass of columns with one entry per row, `n_events` aside; a column may be such a dataclass itself."""
+
+    def __getitem__(self, where: Mask | Ints) -> Self:
+        """The rows under a mask, or in the order of an index that keeps events ascending."""
+        chosen: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return type(self)(**{name: value if name == "n_events" else value[where] for name, value in chosen.items()})
+
+
 @dataclass(frozen=True)
-class FlatObjects:
+class FlatObjects(Rows):
     """Objects (particles, candidates, jets, …) of `n_events` events, those of one event together and events in order.
 
     Every array has one entry per object: `event` (int64, ascending, in [0, n_events)), `pt`, `mass` in GeV, `eta`,
@@ -32,10 +41,18 @@ class FlatObjects:
     def __len__(self) -> int:
         return len(self.event)
 
-    def __getitem__(self, where: Mask | Ints) -> Self:
-        """The objects under a mask, or in the order of an index that keeps events ascending."""
-        chosen: dict[str, Any] = {f.name: getattr(self, f.name)[where] for f in fields(self) if f.name != "n_events"}
-        return type(self)(n_events=self.n_events, **chosen)
+    def joined(self, others: Self) -> Self:
+        """These objects and then the others, which have the same events: not in order of events."""
+        columns = [f.name for f in fields(self) if f.name != "n_events"]
+        both: dict[str, Any] = {name: np.concatenate([getattr(o, name) for o in (self, others)]) for name in columns}
+        return replace(self, **both)
+
+    def of_events(self, events: Mask) -> Self:
+        """The objects of the events under a mask, these events numbered anew."""
+        if events.all():
+            return self
+        kept = self[events[self.event]]
+        return replace(kept, n_events=int(events.sum()), event=(np.cumsum(events) - 1)[kept.event])
 
     @property
     def counts(self) -> Ints:
@@ -46,6 +63,79 @@ class FlatObjects:
     def energy(self) -> Floats:
         """Energy in GeV."""
         return np.hypot(self.pt * np.cosh(self.eta), self.mass)
+
+    @property
+    def momentum(self) -> tuple[Floats, Floats, Floats]:
+        """px, py, pz in GeV."""
+        return self.pt * np.cos(self.phi), self.pt * np.sin(self.phi), self.pt * np.sinh(self.eta)
+
+
+def from_momentum(
+    px: Floats, py: Floats, pz: Floats, mass: Floats, *, n_events: int, event: Ints, pdg_id: Ints, charge: Ints
+) -> FlatObjects:
+    """Objects with these momenta and masses in GeV; those along the beam get |η| = 20 at most."""
+    pt = np.hypot(px, py)
+    return FlatObjects(
+        n_events=n_events,
+        event=event,
+        pt=pt,
+        eta=np.clip(np.arcsinh(pz / np.maximum(pt, 1e-9)), -20.0, 20.0),
+        phi=np.arctan2(py, px),
+        mass=mass,
+        pdg_id=pdg_id,
+        charge=charge,
+    )
+
+
+class RowsOfObjects(Rows):
+    """Rows with `objects` among their columns, which say what event each belongs to."""
+
+    objects: FlatObjects
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    def of_events(self, events: Mask) -> Self:
+        """The rows of the events under a mask, these events numbered anew."""
+        if events.all():
+            return self
+        kept = self[events[self.objects.event]]
+        return replace(kept, objects=self.objects.of_events(events))  # type: ignore[type-var]
+
+
+@dataclass(frozen=True)
+class Particles(RowsOfObjects):
+    """Generated particles: where each was born (`x`, `y`, `z` in mm from the hard collision) and in which `collision`
+    of its event (int64; 0 is the hard one, others are pile-up)."""
+
+    objects: FlatObjects
+    x: Floats
+    y: Floats
+    z: Floats
+    collision: Ints
+
+
+def prompt(objects: FlatObjects) -> Particles:
+    """Particles born in the hard collision."""
+    x, y, z = np.zeros((3, len(objects)))
+    return Particles(objects, x, y, z, np.zeros(len(objects), dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Candidates(RowsOfObjects):
+    """Reconstructed particle-flow candidates, per event by descending pt.
+
+    Tracks have impact parameters to the hard collision `d0` and `dz` with their errors (cm; all 0 for neutral ones).
+    `is_pileup` marks tracks that point to another collision, `puppi` is the weight in [0, 1] after pile-up mitigation.
+    """
+
+    objects: FlatObjects
+    d0: Floats
+    d0_error: Floats
+    dz: Floats
+    dz_error: Floats
+    is_pileup: Mask
+    puppi: Floats
 
 
 def pt_order(event: Ints, pt: Floats) -> Ints:

@@ -1,19 +1,21 @@
 """Jets and what is read off them: energy fractions, flavour and b tag, hadronic taus, fat jets with their substructure.
 
-Jets hold all candidates, leptons too, as in NanoAOD.
+Jets hold all candidates that they are given, leptons too, as in NanoAOD.
 """
 
 import numpy as np
 
 from hepfilter.simulation.clustering import Jets, cluster_jets, substructure
 from hepfilter.simulation.detector import CHARGED_HADRON, ELECTRON, MUON, NEUTRAL_HADRON, PHOTON, TRACKER
-from hepfilter.simulation.flat import FlatObjects, Floats, Ints, delta_r, matched, pairs
+from hepfilter.simulation.flat import FlatObjects, Floats, Ints, delta_r, matched, pairs, pt_order
 from hepfilter.simulation.leptons import Columns, kinematics, working_point
+from hepfilter.simulation.pileup import subtract_density
 from hepfilter.simulation.truth import Truth
 
 JET_RADIUS, JET_PT = 0.4, 15.0
-FAT_RADIUS, FAT_PT = 0.8, 170.0
+FAT_RADII, FAT_PT = {"FatJet": 0.8, "AK10Jet": 1.0}, 170.0
 FLAVOUR_RADIUS = 0.4
+TOP, OUTGOING = 6, 23  # particle code; Pythia's status of what leaves the hard process or a decay of a resonance
 FRACTIONS = {
     "chHEF": CHARGED_HADRON,
     "neHEF": NEUTRAL_HADRON,
@@ -34,32 +36,64 @@ TAU_WORKING_POINTS = (0.95, 0.92, 0.88, 0.82, 0.75, 0.66, 0.56, 0.47)
 FAKE_WORKING_POINTS = (0.05, 0.03, 0.018, 0.010, 0.006, 0.0035, 0.002, 0.0012)
 
 
-def jets(candidates: FlatObjects, truth: Truth, rng: np.random.Generator) -> tuple[FlatObjects, Columns]:
-    """Anti-kT R = 0.4 jets above 15 GeV, with energy fractions, flavour from hadrons and a b-tag score in (0, 1)."""
+def jets(
+    candidates: FlatObjects, truth: Truth, rng: np.random.Generator, *, rho: Floats | None = None
+) -> tuple[FlatObjects, Columns]:
+    """Anti-kT R = 0.4 jets above 15 GeV, with energy fractions, flavour from hadrons and a b-tag score in (0, 1).
+
+    With `rho`, the density of pile-up in each event, jets lose that much per area before the cut.
+    """
     clustered = cluster_jets(candidates, radius=JET_RADIUS, minimum_pt=JET_PT)
+    raw_factor = np.zeros(len(clustered.jets))
+    if rho is not None:
+        clustered, raw_factor = _without_pile_up(clustered, rho)
     found = clustered.jets
     flavour = hadron_flavour(found, truth)
-    columns = kinematics(found, found.mass)
+    columns = kinematics(found, found.mass) | {"rawFactor": raw_factor}
     columns |= {"nConstituents": np.minimum(clustered.sizes, 255), **energy_fractions(candidates, clustered)}
     columns |= {"hadronFlavour": flavour, "btagDeepFlavB": tag_score(found, flavour, rng)}
     return found, columns
 
 
-def fat_jets(candidates: FlatObjects, truth: Truth) -> tuple[FlatObjects, Columns]:
-    """Anti-kT R = 0.8 jets above 170 GeV, with the mass after soft drop, τ1 to τ3 and flavour from hadrons."""
-    clustered = cluster_jets(candidates, radius=FAT_RADIUS, minimum_pt=FAT_PT)
+def _without_pile_up(clustered: Jets, rho: Floats) -> tuple[Jets, Floats]:
+    """The jets that pass the cut after subtraction, by descending pT, and NanoAOD's rawFactor: 1 − raw / corrected."""
+    corrected, factor = subtract_density(clustered.jets, rho, radius=JET_RADIUS)
+    order = pt_order(corrected.event, corrected.pt)
+    order = order[corrected.pt[order] > JET_PT]
+    place = np.full(len(corrected), -1, dtype=np.int64)
+    place[order] = np.arange(len(order))
+    owner = place[clustered.owner]
+    kept = np.flatnonzero(owner >= 0)
+    kept = kept[np.argsort(owner[kept], kind="stable")]
+    return Jets(corrected[order], owner[kept], clustered.constituent[kept]), 1.0 - 1.0 / factor[order]
+
+
+def fat_jets(candidates: FlatObjects, truth: Truth, *, radius: float) -> tuple[FlatObjects, Columns]:
+    """Anti-kT jets above 170 GeV, with the mass after soft drop, τ1 to τ3, flavour from hadrons, and the number of
+    quarks inside."""
+    clustered = cluster_jets(candidates, radius=radius, minimum_pt=FAT_PT)
     found = clustered.jets
-    inside = substructure(candidates, clustered, radius=FAT_RADIUS)
+    inside = substructure(candidates, clustered, radius=radius)
     columns = kinematics(found, found.mass)
     columns |= {"msoftdrop": inside.soft_drop_mass}
     columns |= {f"tau{number + 1}": inside.tau[:, number] for number in range(3)}
     columns |= {"nConstituents": np.minimum(clustered.sizes, 255)}
-    columns |= {"hadronFlavour": hadron_flavour(found, truth, radius=FAT_RADIUS)}
-    return found, columns
+    columns |= {"hadronFlavour": hadron_flavour(found, truth, radius=radius)}
+    return found, columns | {"nGenQuarks": _quarks_inside(found, truth, radius=radius)}
+
+
+def _quarks_inside(found: FlatObjects, truth: Truth, *, radius: float) -> Ints:
+    """Outgoing quarks of the hard process and of its decays (no tops) within `radius` of each jet's axis."""
+    quarks = truth.hard[(np.abs(truth.hard.pdg_id) < TOP) & (truth.hard_status == OUTGOING)]
+    i, j = pairs(found, quarks)
+    return np.bincount(i[delta_r(found, quarks, i, j) < radius], minlength=len(found))
 
 
 def energy_fractions(candidates: FlatObjects, clustered: Jets) -> Columns:
-    """Shares of the jets' energy in charged and neutral hadrons, electrons, photons and muons; they sum to 1."""
+    """Shares of the jets' energy in charged and neutral hadrons, electrons, photons and muons.
+
+    They sum to 1 where the kinds of all candidates are known.
+    """
     kind = np.abs(candidates.pdg_id[clustered.constituent])
     energy = candidates.energy[clustered.constituent]
     count = len(clustered.jets)

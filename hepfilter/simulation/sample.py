@@ -1,171 +1,213 @@
 """Samples: cards and a seed become a ROOT file, in blocks that any number of workers may make."""
 
 import json
-import multiprocessing
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from hepfilter.config.card import Card
+from hepfilter.config.sample import MAXIMUM_PILEUP, Production
 from hepfilter.errors import SimulationError, UsageError
-from hepfilter.io.writing import NewFile, create_root
-from hepfilter.simulation.blocks import BLOCK_EVENTS, EVENTS_OF_STREAM, RUN, BlockTask, MadeBlock, make_block
-from hepfilter.simulation.nano import BLOCK_COLUMNS, RUN_COLUMNS, event_columns
+from hepfilter.io.writing import ArrayTree, create_root
+from hepfilter.simulation.blocks import BLOCK_EVENTS, EVENTS_OF_STREAM, BlockTask, identity
+from hepfilter.simulation.books import Books, write_books
+from hepfilter.simulation.filters import check_filters
+from hepfilter.simulation.nano import event_columns
 from hepfilter.simulation.pythia import CrossSection, cross_section
+from hepfilter.simulation.scheduling import Generated, ProcessPlan, Progress, make_all
+from hepfilter.simulation.store import BlockStore, open_store
+from hepfilter.work.executors import open_executor, slots
 
 PROCESS_TABLE = "HepFilterTruth_processes"
-
-Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
 class ProcessReport:
-    """One process of a sample; the seconds are those of one core, summed over its blocks."""
+    """One process of a sample: of `generated` events those in the `books` passed the filters and are in the file.
+
+    `cross_section` is that before the filters, of which the share `efficiency` passes. The seconds are those of one
+    core, summed over the blocks.
+    """
 
     card: Card
-    events: int
+    generated: int
+    efficiency: float
     cross_section: CrossSection
+    books: Books
     generator_seconds: float
     reconstruction_seconds: float
+
+    @property
+    def events(self) -> int:
+        """Events of the process in the file."""
+        return self.books.events
 
 
 @dataclass(frozen=True)
 class SampleReport:
-    """What `simulate` made: the file, its processes in order, the events of all, and the wall-clock seconds."""
+    """What `simulate` made: the file, its processes in order, the events of all; wall-clock seconds of all, and of the
+    writing."""
 
     output: Path
     seed: int
     processes: tuple[ProcessReport, ...]
     events: int
     seconds: float
+    writing_seconds: float
 
 
 def simulate(
-    cards: Sequence[Card],
+    productions: Sequence[Production],
     *,
-    events: int,
     seed: int,
     output: Path | str,
     workers: int = 1,
     particles: bool = False,
+    pileup: float = 0.0,
     progress: Progress | None = None,
 ) -> SampleReport:
-    """Make `events` events of each card and write them, card after card, to `output`, a ROOT file in NanoAOD's layout.
+    """Make the events of each process and write them, one process after the other, to `output`, in NanoAOD's layout.
 
-    Every block of 500 events has a generator and seeds of its own, derived from (card's name, `seed`, block): the
-    content depends on cards, `events` and `seed`, not on `workers`. `genWeight` is σ/`events` in pb with σ from
-    `pythia.cross_section`: a process's weights sum to its cross-section, and slices add up as they are. `particles`
-    writes the particle-flow candidates too. `progress` is called with (card's name, events) after each block, in order.
-    The processes are listed as JSON under "HepFilterTruth_processes". A script that uses `workers` > 1 needs the usual
-    ``if __name__ == "__main__"``. UsageError for impossible options, SimulationError from the generator; no output
-    then.
+    Every block of 500 generated events has a generator and seeds of its own, derived from (process, `seed`, block): the
+    content depends on productions, `seed`, `particles` and `pileup`, not on `workers`. Blocks wait in ``output.blocks``
+    until the file is written: after a crash the same call goes on from there. The weights of a process are those of the
+    generator, scaled so that they sum to its cross-section in pb (`pythia.cross_section`) times the efficiency of its
+    filters: slices add up as they are. `particles` writes the particle-flow candidates too,
+    `pileup` is the mean number of further collisions. `progress` is called with (process, events) after each block. The
+    processes are listed as JSON under "HepFilterTruth_processes". UsageError for impossible options, SimulationError
+    from the generator, OutputError from the disk; no output then.
     """
-    _check(cards, events=events, seed=seed, workers=workers)
+    _check(productions, seed=seed, workers=workers, pileup=pileup)
+    for production in productions:
+        check_filters(production.card, particles=particles)
     start = time.perf_counter()
-    sections = [cross_section(card) for card in cards]
-    tasks = _plan(cards, sections, events=events, seed=seed, particles=particles)
-    seconds = np.zeros((len(cards), 2))
-    with create_root(output) as out:
-        columns = event_columns(particles=particles)
-        with out.new_tree("Events", columns) as tree, closing(_make_all(tasks, workers)) as made:
-            for task, block in zip(tasks, made, strict=True):
-                seconds[cards.index(task.card)] += block.generator_seconds, block.reconstruction_seconds
-                tree.extend(block.columns.arrays)
-                if progress is not None:
-                    progress(task.card.name, task.events)
-        _write_books(out, tasks)
-        out.write_string(PROCESS_TABLE, _process_table(cards, sections, events=events, seed=seed))
-    reports = tuple(
-        ProcessReport(card, events, section, *map(float, spent))
-        for card, section, spent in zip(cards, sections, seconds, strict=True)
+    output = Path(output)
+    plans = [ProcessPlan(production, seed, particles, pileup) for production in productions]
+    with open_store(output) as store:
+        store.refuse_others([BlockTask(p.card, seed, 0, 0, particles, pileup) for p in productions])
+        with open_executor(workers) as executor:
+            sections = list(executor.map(cross_section, [production.card for production in productions]))
+            make_all(plans, store, executor, slots=slots(workers), progress=progress)
+        writing = time.perf_counter()
+        with create_root(output) as out:
+            with out.new_tree("Events", event_columns(particles=particles)) as tree:
+                reports: list[ProcessReport] = []
+                for plan, section in zip(plans, sections, strict=True):
+                    before = sum(report.books.luminosity_blocks for report in reports)
+                    reports.append(_write_process(tree, plan, section, store, first_block=before + 1))
+            write_books(out, _total(reports))
+            out.write_string(PROCESS_TABLE, _process_table(reports, seed=seed, particles=particles, pileup=pileup))
+    end = time.perf_counter()
+    return SampleReport(
+        output, seed, tuple(reports), sum(report.events for report in reports), end - start, end - writing
     )
-    return SampleReport(Path(output), seed, reports, events * len(cards), time.perf_counter() - start)
 
 
-def _check(cards: Sequence[Card], *, events: int, seed: int, workers: int) -> None:
-    names = [card.name for card in cards]
-    if not cards:
+def _check(productions: Sequence[Production], *, seed: int, workers: int, pileup: float) -> None:
+    names = [production.card.name for production in productions]
+    if not names:
         raise UsageError("no card to simulate")
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"cards of the same name: {', '.join(twice)}; each process can be in a file once")
-    if not 1 <= events < EVENTS_OF_STREAM:
-        raise UsageError(f"events must lie between 1 and {EVENTS_OF_STREAM - 1}, not {events}")
+    for production in productions:
+        if not 1 <= production.events < EVENTS_OF_STREAM:
+            raise UsageError(f"events must lie between 1 and {EVENTS_OF_STREAM - 1}, not {production.events}")
     if workers < 1:
         raise UsageError(f"workers must be at least 1, not {workers}")
+    if not 0.0 <= pileup <= MAXIMUM_PILEUP:
+        raise UsageError(f"pileup must lie between 0 and {MAXIMUM_PILEUP:g}, not {pileup:g}")
     if seed < 0:
         raise UsageError(f"seed must not be negative, it is {seed}")
 
 
-def _plan(
-    cards: Sequence[Card], sections: Sequence[CrossSection], *, events: int, seed: int, particles: bool
-) -> list[BlockTask]:
-    """All blocks in the order of the file; the last one of a process may be shorter."""
-    starts = [
-        (card, section.value_pb / events, block, first)
-        for card, section in zip(cards, sections, strict=True)
-        for block, first in enumerate(range(0, events, BLOCK_EVENTS))
-    ]
-    return [
-        BlockTask(card, number, block, first, min(BLOCK_EVENTS, events - first), seed, weight, particles)
-        for number, (card, weight, block, first) in enumerate(starts, start=1)
-    ]
+def _write_process(
+    tree: ArrayTree, plan: ProcessPlan, section: CrossSection, store: BlockStore, *, first_block: int
+) -> ProcessReport:
+    """Write the first `wanted` events of a process, block after block."""
+    card, wanted = plan.production.card, plan.production.events
+    generated = _generated(plan)
+    kept_sum = sum(float(used.weights[used.place].sum()) for used in generated)
+    efficiency = _efficiency(generated) if card.filtered else 1.0
+    scale = section.value_pb * efficiency / kept_sum
+    events, sums, seconds = 0, np.zeros(2), np.zeros(2)
+    for number, used in enumerate(generated):
+        block = store.load(used.task)
+        columns = block.columns.select(np.arange(block.columns.events) < wanted - events)
+        place = used.place + number * BLOCK_EVENTS
+        weights = (scale * used.weights[used.place]).astype(np.float32)
+        who = identity(card, seed=plan.seed, luminosity_block=first_block + number, place=place)
+        tree.extend(columns.with_scalars({"genWeight": weights, **who}).arrays)
+        events += columns.events
+        sums += weights.astype(np.float64).sum(), (weights.astype(np.float64) ** 2).sum()
+        seconds += block.generator_seconds, block.reconstruction_seconds
+    return ProcessReport(
+        card=card,
+        generated=sum(len(used.weights) for used in generated),
+        efficiency=efficiency,
+        cross_section=section,
+        books=Books(events, float(sums[0]), float(sums[1]), len(generated)),
+        generator_seconds=float(seconds[0]),
+        reconstruction_seconds=float(seconds[1]),
+    )
 
 
-def _make_all(tasks: Sequence[BlockTask], workers: int) -> Generator[MadeBlock, None, None]:
-    """The blocks in the order of the tasks; at most two more than there are workers are under way or waiting."""
-    if workers == 1:
-        yield from map(make_block, tasks)
-        return
-    waiting = iter(tasks)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        under_way: deque[Future[MadeBlock]] = deque()
-        try:
-            under_way.extend(pool.submit(make_block, task) for task in islice(waiting, workers + 2))
-            while under_way:
-                made = under_way.popleft().result()
-                under_way.extend(pool.submit(make_block, task) for task in islice(waiting, 1))
-                yield made
-        except BrokenProcessPool as error:
-            raise SimulationError("a worker was killed, perhaps for its memory: try fewer workers") from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _generated(plan: ProcessPlan) -> list[Generated]:
+    """The blocks that are needed, in order; of the last one only what was generated until the last wanted event."""
+    used: list[Generated] = []
+    missing = plan.production.events
+    for block in range(len(plan.tasks)):
+        made = plan.finished[block]
+        if len(made.place) >= missing and plan.production.card.filtered:
+            end = int(made.place[missing - 1]) + 1
+            used.append(replace(made, place=made.place[:missing], weights=made.weights[:end]))
+        else:
+            used.append(made)
+        missing -= len(used[-1].place)
+        if missing <= 0:
+            break
+    if not sum(float(made.weights[made.place].sum()) for made in used) > 0.0:
+        raise SimulationError(f"card {plan.production.card.name}: the weights of its events sum to nothing")
+    return used
 
 
-def _write_books(out: NewFile, tasks: Sequence[BlockTask]) -> None:
-    """Runs with the sums of weights, as stored in float32, and LuminosityBlocks with a row per block."""
-    counts = np.array([task.events for task in tasks], dtype=np.int64)
-    weights = np.array([task.weight for task in tasks], dtype=np.float32).astype(np.float64)
-    with out.new_tree("Runs", RUN_COLUMNS) as tree:
-        tree.extend(
-            {
-                "run": np.array([RUN], dtype=np.uint32),
-                "genEventCount": np.array([counts.sum()]),
-                "genEventSumw": np.array([(counts * weights).sum()]),
-                "genEventSumw2": np.array([(counts * weights**2).sum()]),
-            }
-        )
-    with out.new_tree("LuminosityBlocks", BLOCK_COLUMNS) as tree:
-        numbers = np.array([task.luminosity_block for task in tasks], dtype=np.uint32)
-        tree.extend({"run": np.full(len(tasks), RUN, dtype=np.uint32), "luminosityBlock": numbers})
+def _efficiency(generated: Sequence[Generated]) -> float:
+    """The share of the weights that passes the filters.
+
+    The last event is left out of both sums: it passes because the count ends with it, which would bias the share (J. B.
+    S. Haldane, Biometrika 33 (1945) 222). With one event alone there is nothing else to go by.
+    """
+    passed = sum(float(made.weights[made.place].sum()) for made in generated)
+    everything = sum(float(made.weights.sum()) for made in generated)
+    last = float(generated[-1].weights[-1])
+    return (passed - last) / (everything - last) if passed > last else passed / everything
 
 
-def _process_table(cards: Sequence[Card], sections: Sequence[CrossSection], *, events: int, seed: int) -> str:
+def _total(reports: Sequence[ProcessReport]) -> Books:
+    """The books of all processes together."""
+    books = [report.books for report in reports]
+    return Books(
+        sum(b.events for b in books),
+        sum(b.weight_sum for b in books),
+        sum(b.weight_square_sum for b in books),
+        sum(b.luminosity_blocks for b in books),
+    )
+
+
+def _process_table(reports: Sequence[ProcessReport], *, seed: int, particles: bool, pileup: float) -> str:
     """What the file holds, as JSON: enough to name the labels and to make the sample again from the same cards."""
     processes = [
         {
-            **card.model_dump(mode="json"),
-            "events": events,
-            "cross_section_pb": section.value_pb,
-            "cross_section_error_pb": section.error_pb,
+            **report.card.model_dump(mode="json"),
+            "events": report.events,
+            "generated": report.generated,
+            "filter_efficiency": report.efficiency,
+            "generator_cross_section_pb": report.cross_section.value_pb,
+            "generator_cross_section_error_pb": report.cross_section.error_pb,
         }
-        for card, section in zip(cards, sections, strict=True)
+        for report in reports
     ]
-    return json.dumps({"seed": seed, "block_events": BLOCK_EVENTS, "processes": processes}, indent=1)
+    conditions = {"seed": seed, "block_events": BLOCK_EVENTS, "particles": particles, "pileup": pileup}
+    return json.dumps({**conditions, "processes": processes}, indent=1)

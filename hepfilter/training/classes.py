@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hepfilter.config.card import load_card
+from hepfilter.config.card import load_cards
 from hepfilter.config.model import EventClass
 from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import TrainingError, nearest
@@ -65,7 +65,7 @@ def targets(labels: NDArray[np.int32], classes: Sequence[TrainingClass]) -> NDAr
 
 def _class(name: str, cards: Sequence[str], config: TrainingConfig, left_out: set[str]) -> TrainingClass:
     """One class from its cards."""
-    loaded = [load_card(card) for card in cards]
+    loaded = [card for name in cards for card in load_cards(name)]
     kinds = {(card.family, card.is_signal) for card in loaded}
     if len(kinds) != 1:
         found = ", ".join(

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from hepfilter.config.card import load_card
+from hepfilter.config.sample import Production
 from hepfilter.simulation.detector import detect
-from hepfilter.simulation.flat import FlatObjects
+from hepfilter.simulation.flat import Candidates, FlatObjects, Particles
 from hepfilter.simulation.pythia import generate
 from hepfilter.simulation.sample import SampleReport, simulate
-from hepfilter.simulation.truth import Truth, read_truth
+from hepfilter.simulation.truth import Truth, read_record, read_truth
 
 
 def make_objects(
@@ -39,6 +40,12 @@ def fire(pdg_id: int, charge: int, *, pt: float, eta: float, shots: int = 4000) 
     )
 
 
+def make_prompt(objects: FlatObjects) -> Particles:
+    """These objects as generated particles: born in the hard collision, at its place."""
+    nowhere = np.zeros(len(objects))
+    return Particles(objects=objects, x=nowhere, y=nowhere, z=nowhere, collision=np.zeros(len(objects), np.int64))
+
+
 @pytest.fixture(scope="session")
 def objects() -> Callable[..., FlatObjects]:
     return make_objects
@@ -50,25 +57,30 @@ def gun() -> Callable[..., FlatObjects]:
 
 
 @pytest.fixture(scope="session")
+def particles() -> Callable[[FlatObjects], Particles]:
+    return make_prompt
+
+
+@pytest.fixture(scope="session")
 def top_truth() -> Truth:
     """The truth of 120 top pairs without multiple interactions."""
     card = load_card("ttbar").model_copy(update={"multiple_interactions": False})
     made = generate(card, events=120, seed=11)
-    return read_truth(made.events, made.generator.particleData)
+    return read_truth(read_record(made.events, made.particle_data), made.particle_data)
 
 
 @pytest.fixture(scope="session")
-def top_candidates(top_truth: Truth) -> FlatObjects:
+def top_candidates(top_truth: Truth) -> Candidates:
     """What the detector sees of them."""
     return detect(top_truth.visible, np.random.default_rng(3))
 
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleReport:
-    """A file with 60 events each of a background and a signal, with particles, made by one worker."""
+    """A file with 60 events each of a background and a signal, without filters, with particles, made by one worker."""
     output = tmp_path_factory.mktemp("sample") / "sample.root"
-    cards = [load_card("zjets"), load_card("zprime_ll")]
-    return simulate(cards, events=60, seed=7, output=output, particles=True)
+    cards = [load_card("zjets@50").model_copy(update={"generator_filter": ()}), load_card("zprime_ll")]
+    return simulate([Production(card, 60) for card in cards], seed=7, output=output, particles=True)
 
 
 @pytest.fixture(scope="session")

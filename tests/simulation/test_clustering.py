@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from hepfilter.simulation.clustering import cluster_jets, fastjet_module, substructure
-from hepfilter.simulation.flat import FlatObjects
+from hepfilter.simulation.flat import Candidates, FlatObjects
 
 Maker = Callable[..., FlatObjects]
 
 
-def test_jets_equal_fastjets_own_one_event_at_a_time(top_candidates: FlatObjects) -> None:
+def test_jets_equal_fastjets_own_one_event_at_a_time(top_candidates: Candidates) -> None:
     fastjet = fastjet_module()
-    found = cluster_jets(top_candidates, radius=0.4, minimum_pt=15.0).jets
+    found = cluster_jets(top_candidates.objects, radius=0.4, minimum_pt=15.0).jets
     definition = fastjet.JetDefinition(fastjet.antikt_algorithm, 0.4)
     for event in range(10):
-        part = top_candidates[top_candidates.event == event]
+        part = top_candidates.objects[top_candidates.objects.event == event]
         x, y, z = part.pt * np.cos(part.phi), part.pt * np.sin(part.phi), part.pt * np.sinh(part.eta)
         rows = np.stack([x, y, z, part.energy], axis=1).tolist()
         sequence = fastjet.ClusterSequence([fastjet.PseudoJet(*row) for row in rows], definition)
@@ -24,9 +24,9 @@ def test_jets_equal_fastjets_own_one_event_at_a_time(top_candidates: FlatObjects
         assert ours.mass == pytest.approx([jet.m() for jet in expected], rel=1e-5, abs=1e-3)
 
 
-def test_a_jet_is_the_sum_of_what_is_inside(top_candidates: FlatObjects) -> None:
-    clustered = cluster_jets(top_candidates, radius=0.8, minimum_pt=100.0)
-    inside = top_candidates[clustered.constituent]
+def test_a_jet_is_the_sum_of_what_is_inside(top_candidates: Candidates) -> None:
+    clustered = cluster_jets(top_candidates.objects, radius=0.8, minimum_pt=100.0)
+    inside = top_candidates.objects[clustered.constituent]
     count = len(clustered.jets)
     assert count > 50
     assert np.all(np.diff(clustered.owner) >= 0)
@@ -41,8 +41,8 @@ def test_a_jet_is_the_sum_of_what_is_inside(top_candidates: FlatObjects) -> None
     assert len(np.unique(clustered.constituent)) == len(clustered.constituent)
 
 
-def test_jets_stand_by_falling_pt_and_above_the_cut(top_candidates: FlatObjects) -> None:
-    found = cluster_jets(top_candidates, radius=0.4, minimum_pt=15.0).jets
+def test_jets_stand_by_falling_pt_and_above_the_cut(top_candidates: Candidates) -> None:
+    found = cluster_jets(top_candidates.objects, radius=0.4, minimum_pt=15.0).jets
     same = np.diff(found.event) == 0
     assert np.all(np.diff(found.event) >= 0)
     assert np.all(np.diff(found.pt)[same] <= 0)

@@ -1,13 +1,17 @@
+import os
+import tempfile
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import awkward as ak
 import numpy as np
 import pytest
 
-from hepfilter.config.card import Card, card_names, load_card
+from hepfilter.config.card import Card, card_names, load_card, load_card_file, load_cards
 from hepfilter.errors import SimulationError
 from hepfilter.simulation import pythia
+from hepfilter.simulation.blocks import BlockTask, make_block
 from hepfilter.simulation.pythia import cross_section, generate, make_generator
 
 NO_SHOWER = ("PartonLevel:all = off", "HadronLevel:all = off")
@@ -24,11 +28,28 @@ def test_every_card_that_ships_initialises_and_has_events(name: str) -> None:
     assert generator.infoPython().sigmaGen() > 0.0
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("name", card_names())
+def test_every_slice_and_point_that_ships_makes_whole_events(name: str) -> None:
+    file = load_card_file(name)
+    for card in load_cards(f"{name}@all" if file.scan or file.slices else name):
+        # The default point as it stands, the others without multiple interactions: these do not depend on it.
+        changed = {"multiple_interactions": "@" not in card.name, "generator_filter": (), "detector_filter": ()}
+        made = make_block(BlockTask(card.model_copy(update=changed), 1, 0, 5, particles=True, pileup=0.0))
+        assert made.columns.events == 5, card.name
+        assert np.all(made.columns.counts["PFCands"] > 0), card.name
+        assert np.all(made.weights >= 1.0), card.name  # above 1 where Pythia finds a new maximum
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
         (("HardQCD:al = on",), "card own: Pythia refuses the line 'HardQCD:al = on'; nearest: HardQCD:all"),
         (("99999999:m0 = 3",), "card own: Pythia refuses the line '99999999:m0 = 3'; no such particle or property"),
+        (
+            ("Tune:pp = 99",),
+            "card own: Pythia refuses the line 'Tune:pp = 99': Error in Settings::mode: value is out of range",
+        ),
         (("HardQCD:all = onn",), "card own: 'HardQCD:all = onn': HardQCD:all is on or off"),
         (
             ("PhaseSpace:pTHatMin = 50",),
@@ -74,9 +95,11 @@ class _Faltering:
         self.asked.append(count)
         return self.batches.pop(0)
 
+    particleData = None  # noqa: N815 - Pythia's name
 
-def _batch(count: int, weight: float = 1.0) -> Any:
-    return ak.Array({"prt": [[{"id": 21}]] * count, "info": [{"weights": [weight]}] * count})
+
+def _batch(count: int) -> Any:
+    return ak.Array({"prt": [[{"id": 21}]] * count, "info": [{"weights": [1.0]}] * count})
 
 
 def test_short_batches_are_filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,26 +117,74 @@ def test_no_event_at_all_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
         generate(_card("HardQCD:all = on"), events=10, seed=1)
 
 
-def test_weighted_events_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pythia, "make_generator", lambda card, *, seed: _Faltering([_batch(4, weight=0.3)]))
-    with pytest.raises(SimulationError, match="gives weighted events"):
-        generate(_card("HardQCD:all = on"), events=4, seed=1)
+def test_biased_events_have_weights_and_others_have_none() -> None:
+    quick = ("PartonLevel:ISR = off", "PartonLevel:FSR = off", "HadronLevel:Hadronize = off")
+    settings = ("HardQCD:all = on", "PhaseSpace:pTHatMin = 50", *quick)
+    bias = ("PhaseSpace:bias2Selection = on", "PhaseSpace:bias2SelectionPow = 3", "PhaseSpace:bias2SelectionRef = 50")
+    plain = generate(_card(*settings, multiple_interactions=False), events=200, seed=2)
+    biased = generate(_card(*settings, *bias, multiple_interactions=False), events=200, seed=2)
+    assert plain.weights.tolist() == [1.0] * 200
+    assert biased.weights == pytest.approx((biased.pt_hat / 50.0) ** -3, rel=0.01)  # b quarks get their mass later
+    assert plain.pt_hat.min() >= 50.0
+    assert np.median(biased.pt_hat) > 1.3 * np.median(plain.pt_hat)
 
 
 def test_slices_add_up_to_the_whole() -> None:
-    slices = [cross_section(load_card(f"qcd_{edge}")) for edge in (50, 200, 500, 1000)]
-    whole = cross_section(_card("HardQCD:all = on", "PhaseSpace:pTHatMin = 50"))
+    slices = [cross_section(card) for card in load_cards("qcd@all")]
+    whole = cross_section(load_card("qcd"))
     total = sum(part.value_pb for part in slices)
     error = np.sqrt(sum(part.error_pb**2 for part in slices) + whole.error_pb**2)
     assert abs(total - whole.value_pb) < 4 * error
     assert error / total < 0.02
-    assert all(high.value_pb < low.value_pb / 50 for low, high in pairwise(slices))
+    assert all(high.value_pb < low.value_pb / 10 for low, high in pairwise(slices))
 
 
 def test_a_stated_cross_section_is_taken() -> None:
     assert cross_section(_card("HardQCD:all = on", cross_section_pb=0.25)) == pythia.CrossSection(0.25, 0.0)
 
 
+def test_a_bias_leaves_the_cross_section_as_it_is() -> None:
+    settings = ("HardQCD:all = on", "PhaseSpace:pTHatMin = 50")
+    plain, biased = (cross_section(_card(*settings, *bias)) for bias in ((), ("PhaseSpace:bias2Selection = on",)))
+    assert abs(plain.value_pb - biased.value_pb) < 4 * np.hypot(plain.error_pb, biased.error_pb)
+
+
 def test_top_pairs_have_pythias_cross_section() -> None:
     # Leading order with Pythia's default PDF and scales; the measured one is 830 pb.
     assert cross_section(load_card("ttbar")).value_pb == pytest.approx(507.0, rel=0.03)
+
+
+def test_the_spectrum_is_read_and_its_file_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    generator = make_generator(load_card("stop@700"), seed=1, extra=NO_SHOWER)
+    assert generator.particleData.m0(1000006) == pytest.approx(700.0)
+    assert generator.settings.word("SLHA:file").startswith(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_soft_bomb_is_left_for_us_to_burst() -> None:
+    card = load_card("soft_bomb@200")
+    made = generate(card.model_copy(update={"multiple_interactions": False}), events=5, seed=1)
+    scalars = made.events.prt[made.events.prt.id == 25]
+    assert ak.sum(scalars.status > 0, axis=1).to_list() == [1] * 5
+    assert ak.to_numpy(scalars[scalars.status > 0].m[:, 0]) == pytest.approx(200.0, rel=0.05)
+
+
+def test_a_branching_ratio_multiplies_pythias_cross_section_and_its_error() -> None:
+    settings = ("HardQCD:all = on", "PhaseSpace:pTHatMin = 50")
+    whole, part = cross_section(_card(*settings)), cross_section(_card(*settings, branching_ratio=0.0125))
+    assert part.value_pb == pytest.approx(0.0125 * whole.value_pb, rel=1e-12)
+    assert part.error_pb == pytest.approx(0.0125 * whole.error_pb, rel=1e-12)
+    assert 0.0 < whole.error_pb < 0.02 * whole.value_pb
+
+
+@pytest.mark.parametrize("model", [1, 2])
+def test_nothing_of_any_shower_reaches_stdout(model: int, capfd: pytest.CaptureFixture[str]) -> None:
+    # Vincia (2) announces itself whatever Print:quiet says.
+    card = load_card("ttbar")
+    showered = (*card.settings, f"PartonShowers:model = {model}")
+    made = generate(card.model_copy(update={"settings": showered, "multiple_interactions": False}), events=3, seed=1)
+    assert len(made.events) == 3
+    os.write(1, b"and stdout is whole again")
+    print(", for Python too", flush=True)
+    assert capfd.readouterr().out == "and stdout is whole again, for Python too\n"

@@ -7,7 +7,7 @@ import numpy as np
 from hepfilter.config.training import TrainingConfig
 from hepfilter.io.writing import Column, create_root
 
-CARDS = {"qcd_200": 0, "ttbar": 1, "wprime_xy": 100, "zprime_ll": 102}
+CARDS = {"qcd@200": 0, "ttbar": 1, "wprime_xy": 100, "zprime_ll": 102}
 """Card → truth label."""
 
 CONFIG = TrainingConfig.model_validate(
@@ -16,7 +16,7 @@ CONFIG = TrainingConfig.model_validate(
         "graph": "objects",
         "architecture": "edgeconv-small",
         "sample": {"events": 600, "seed": 1},
-        "classes": {"qcd": ["qcd_200"], "ttbar": ["ttbar"], "dijet": ["wprime_xy"], "dilepton": ["zprime_ll"]},
+        "classes": {"qcd": ["qcd@200"], "ttbar": ["ttbar"], "dijet": ["wprime_xy"], "dilepton": ["zprime_ll"]},
         "fit": {"epochs": 4, "batch_size": 128},
     }
 )

@@ -24,8 +24,9 @@ def test_classes_of_the_cards() -> None:
 
 
 def test_slices_share_a_class() -> None:
-    classes = training_classes(changed(classes={"qcd": ["qcd_200", "qcd_500"], "dijet": ["wprime_xy"]}))
-    assert classes[0].labels == {0}
+    for cards in (["qcd@200", "qcd@500"], ["qcd"], ["qcd@all", "lhco_qcd"]):
+        classes = training_classes(changed(classes={"qcd": cards, "dijet": ["wprime_xy@all"]}))
+        assert [set(c.labels) for c in classes] == [{0}, {100}]
 
 
 @pytest.mark.parametrize("by_option", [True, False])
@@ -42,9 +43,9 @@ def test_a_family_left_out(by_option: bool) -> None:
         ({}, ["dileptons"], "no family 'dileptons' to leave out; nearest: dilepton"),
         ({}, ["dilepton", "dijet"], "no signal class is left"),
         ({}, ["qcd", "top"], "no background class is left"),
-        ({"classes": {"a": ["qcd_200", "ttbar"], "b": ["wprime_xy"]}}, [], "class a must have cards of one family"),
+        ({"classes": {"a": ["qcd@200", "ttbar"], "b": ["wprime_xy"]}}, [], "class a must have cards of one family"),
         (
-            {"classes": {"a": ["qcd_200"], "b": ["qcd_500"], "c": ["wprime_xy"]}},
+            {"classes": {"a": ["qcd@200"], "b": ["qcd@500"], "c": ["wprime_xy"]}},
             [],
             "two classes have the truth label 0",
         ),
@@ -57,5 +58,5 @@ def test_what_makes_no_sense(update: dict[str, Any], exclude: list[str], message
 
 
 def test_an_unknown_card() -> None:
-    with pytest.raises(ConfigError, match="nearest: qcd_200"):
+    with pytest.raises(ConfigError, match=r"qcd200: no such file .*nearest: .*qcd"):
         training_classes(changed(classes={"qcd": ["qcd200"], "dijet": ["wprime_xy"]}))

@@ -1,0 +1,113 @@
+"""Which blocks a sample needs: enough of each process for the events that are asked for, filtered or not."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+
+from hepfilter.config.sample import Production
+from hepfilter.errors import SimulationError
+from hepfilter.simulation.blocks import BLOCK_EVENTS, BlockTask, make_block
+from hepfilter.simulation.flat import Floats, Ints
+from hepfilter.simulation.store import BlockStore
+
+HOPELESS_EVENTS = 50_000
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What was generated for a block: the `weights` of all events, and the `place` among them of those that passed."""
+
+    task: BlockTask
+    place: Ints
+    weights: Floats
+
+
+@dataclass
+class ProcessPlan:
+    """The blocks of one process: they are taken in order until `wanted` events are kept, whoever makes them when.
+
+    Without filters the blocks are known beforehand and the last one is as short as it may be; with filters all are
+    whole, and more are begun as the share of events that pass becomes known.
+    """
+
+    production: Production
+    seed: int
+    particles: bool
+    pileup: float
+    tasks: list[BlockTask] = field(default_factory=list)
+    finished: dict[int, Generated] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> int:
+        """Events that passed so far."""
+        return sum(len(made.place) for made in self.finished.values())
+
+    @property
+    def needs_more(self) -> bool:
+        """Whether, as far as is known, the blocks begun so far will not do."""
+        generated = sum(len(made.weights) for made in self.finished.values())
+        share = self.kept / generated if generated else 1.0
+        under_way = sum(task.events for task in self.tasks if task.block not in self.finished)
+        return self.kept + share * under_way < self.production.events
+
+    def begin(self) -> BlockTask:
+        """The next block."""
+        card, block = self.production.card, len(self.tasks)
+        rest = self.production.events - block * BLOCK_EVENTS
+        events = BLOCK_EVENTS if card.filtered else min(BLOCK_EVENTS, rest)
+        task = BlockTask(card, self.seed, block, events, self.particles, self.pileup)
+        self.tasks.append(task)
+        return task
+
+    def finish(self, made: Generated) -> None:
+        """Take note of a block; SimulationError if the first ones, whoever made them, leave no hope for any event."""
+        self.finished[made.task.block] = made
+        generated = 0
+        for block in range(len(self.tasks)):
+            if block not in self.finished or len(self.finished[block].place):
+                return
+            generated += len(self.finished[block].weights)
+            if generated >= HOPELESS_EVENTS:
+                raise SimulationError(
+                    f"card {self.production.card.name}: none of the first {generated} events passes the filters; "
+                    "loosen them, or generate harder events"
+                )
+
+
+def make_all(
+    plans: Sequence[ProcessPlan],
+    store: BlockStore,
+    executor: Executor,
+    *,
+    slots: int,
+    progress: Progress | None = None,
+) -> None:
+    """Make the blocks of all processes and leave them in the store; those that lie there already are not made again.
+
+    `progress` is called with (process, events kept) after each block, in whatever order they are finished.
+    """
+    waiting: dict[Future[Generated], ProcessPlan] = {}
+    while True:
+        for plan in plans:
+            while len(waiting) < slots and plan.needs_more:
+                waiting[executor.submit(_stored_block, plan.begin(), store)] = plan
+        if not waiting:
+            return
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            plan = waiting.pop(future)
+            before = min(plan.kept, plan.production.events)
+            plan.finish(future.result())
+            if progress is not None:
+                progress(plan.production.card.name, min(plan.kept, plan.production.events) - before)
+
+
+def _stored_block(task: BlockTask, store: BlockStore) -> Generated:
+    """Make a block, unless it lies in the store, and say what was generated."""
+    if task in store:
+        made = store.load(task)
+    else:
+        made = make_block(task)
+        store.save(task, made)
+    return Generated(task, made.place, made.weights)

@@ -5,9 +5,12 @@ black boxes have no label. The table is a frame of pandas (``df/block0_values``)
 is written here, and files compressed by PyTables (blosc) open here.
 """
 
+import errno
+import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +80,56 @@ def create_table(path: Path, *, labelled: bool) -> Iterator["Table"]:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with _told_as_output(path):
-            file = _h5py().File(partial, "w")
-        with file:
-            table = Table(file, UNLABELLED + labelled, path)
-            yield table
-            table.close()
+            raw = partial.open("w+b", buffering=0)
+        with raw:
+            bytes_out = _CarefulFile(raw, path)
+            with _h5py().File(bytes_out, "w") as file:
+                table = Table(file, UNLABELLED + labelled, bytes_out)
+                yield table
+                table.close()
+            bytes_out.check()
         with _told_as_output(path):
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+class _CarefulFile:
+    """A file for HDF5, which crashes the process where a write fails: it is told that all is well, and `check` raises
+    the first error."""
+
+    def __init__(self, raw: RawIOBase, path: Path) -> None:
+        self._raw = raw
+        self._path = path
+        self._error: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def write(self, data: Any) -> int:
+        """Write, or keep the error; the length of `data`."""
+        size = memoryview(data).nbytes
+        try:
+            if self._error is None and self._raw.write(data) != size:
+                self._error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int | None:
+        """Change the size, or keep the error."""
+        try:
+            if self._error is None:
+                return self._raw.truncate(size)
+        except OSError as error:
+            self._error = error
+        return size
+
+    def check(self) -> None:
+        """OutputError if a write failed."""
+        if self._error is not None:
+            with _told_as_output(self._path):
+                raise self._error
 
 
 @contextmanager
@@ -93,14 +137,14 @@ def _told_as_output(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {' '.join(str(error).split())}") from error
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 class Table:
     """A frame of pandas in "fixed" format, as PyTables lays it out, that grows by rows."""
 
-    def __init__(self, file: Any, columns: int, path: Path) -> None:
-        self._path = path
+    def __init__(self, file: Any, columns: int, out: _CarefulFile) -> None:
+        self._out = out
         _describe(file, {"CLASS": "GROUP", "PYTABLES_FORMAT_VERSION": "2.1", "VERSION": "1.0"})
         self._group = file.create_group(_FRAME)
         _describe(self._group, {"CLASS": "GROUP", "VERSION": "1.0", "encoding": "UTF-8", "errors": "strict"})
@@ -116,9 +160,9 @@ class Table:
     def append(self, rows: Rows) -> None:
         """Add rows, float32[n, columns]."""
         count = len(self._values)
-        with _told_as_output(self._path):
-            self._values.resize(count + len(rows), axis=0)
-            self._values[count:] = rows
+        self._values.resize(count + len(rows), axis=0)
+        self._values[count:] = rows
+        self._out.check()
 
     def close(self) -> None:
         """Write the axes of the frame."""

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -129,3 +131,29 @@ def test_two_tables_of_the_right_width_are_one_too_many(tmp_path: Path) -> None:
             file.create_dataset(name, data=np.ones((2, UNLABELLED), dtype=np.float32))
     with pytest.raises(SourceError, match=r"two\.h5: 2 tables of .*; tables: a \(2, 2100\), b/c \(2, 2100\)$"):
         count_rows(tmp_path / "two.h5")
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from hepfilter.errors import OutputError
+from hepfilter.io.lhco import create_table
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+rows = np.random.default_rng(1).uniform(0, 100, (300, 2101)).astype("f4")
+try:
+    with create_table(Path(sys.argv[1]), labelled=True) as table:
+        for _ in range(3):
+            table.append(rows)
+except OutputError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_is_one_error_and_no_crash(tmp_path: Path) -> None:
+    # In a process of its own: HDF5 ends the process where a write fails.
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "a.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == f"{tmp_path / 'a.h5'}: cannot be written: No space left on device"
+    assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from hepfilter.simulation.books import Books, write_books
 from hepfilter.simulation.filters import check_filters
 from hepfilter.simulation.nano import event_columns
 from hepfilter.simulation.pythia import CrossSection, cross_section
-from hepfilter.simulation.scheduling import Generated, ProcessPlan, Progress, make_all
+from hepfilter.simulation.scheduling import BlockTally, ProcessPlan, Progress, make_all
 from hepfilter.simulation.store import BlockStore, open_store
 from hepfilter.work.executors import open_executor, slots
 
@@ -154,9 +154,9 @@ def _write_process(
     )
 
 
-def _generated(plan: ProcessPlan) -> list[Generated]:
+def _generated(plan: ProcessPlan) -> list[BlockTally]:
     """The blocks that are needed, in order; of the last one only what was generated until the last wanted event."""
-    used: list[Generated] = []
+    used: list[BlockTally] = []
     missing = plan.production.events
     for block in range(len(plan.tasks)):
         made = plan.finished[block]
@@ -173,7 +173,7 @@ def _generated(plan: ProcessPlan) -> list[Generated]:
     return used
 
 
-def _efficiency(generated: Sequence[Generated]) -> float:
+def _efficiency(generated: Sequence[BlockTally]) -> float:
     """The share of the weights that passes the filters.
 
     The last event is left out of both sums: it passes because the count ends with it, which would bias the share (J. B.

@@ -16,7 +16,7 @@ Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
-class Generated:
+class BlockTally:
     """What was generated for a block: the `weights` of all events, and the `place` among them of those that passed."""
 
     task: BlockTask
@@ -26,7 +26,7 @@ class Generated:
 
 @dataclass
 class ProcessPlan:
-    """The blocks of one process: they are taken in order until `wanted` events are kept, whoever makes them when.
+    """The blocks of one process: they are taken in order until enough events are kept, whoever makes them when.
 
     Without filters the blocks are known beforehand and the last one is as short as it may be; with filters all are
     whole, and more are begun as the share of events that pass becomes known.
@@ -37,7 +37,7 @@ class ProcessPlan:
     particles: bool
     pileup: float
     tasks: list[BlockTask] = field(default_factory=list)
-    finished: dict[int, Generated] = field(default_factory=dict)
+    finished: dict[int, BlockTally] = field(default_factory=dict)
 
     @property
     def kept(self) -> int:
@@ -61,7 +61,7 @@ class ProcessPlan:
         self.tasks.append(task)
         return task
 
-    def finish(self, made: Generated) -> None:
+    def finish(self, made: BlockTally) -> None:
         """Take note of a block; SimulationError if the first ones, whoever made them, leave no hope for any event."""
         self.finished[made.task.block] = made
         generated = 0
@@ -88,7 +88,7 @@ def make_all(
 
     `progress` is called with (process, events kept) after each block, in whatever order they are finished.
     """
-    waiting: dict[Future[Generated], ProcessPlan] = {}
+    waiting: dict[Future[BlockTally], ProcessPlan] = {}
     while True:
         for plan in plans:
             while len(waiting) < slots and plan.needs_more:
@@ -103,11 +103,11 @@ def make_all(
                 progress(plan.production.card.name, min(plan.kept, plan.production.events) - before)
 
 
-def _stored_block(task: BlockTask, store: BlockStore) -> Generated:
+def _stored_block(task: BlockTask, store: BlockStore) -> BlockTally:
     """Make a block, unless it lies in the store, and say what was generated."""
     if task in store:
         made = store.load(task)
     else:
         made = make_block(task)
         store.save(task, made)
-    return Generated(task, made.place, made.weights)
+    return BlockTally(task, made.place, made.weights)

@@ -21,7 +21,7 @@ from hepfilter.simulation import scheduling
 from hepfilter.simulation.blocks import BlockTask, MadeBlock, make_block
 from hepfilter.simulation.nano import event_columns
 from hepfilter.simulation.sample import PROCESS_TABLE, SampleReport, _efficiency, simulate
-from hepfilter.simulation.scheduling import Generated
+from hepfilter.simulation.scheduling import BlockTally
 from hepfilter.simulation.store import open_store
 
 # A Z to muons and a parton that recoils, without shower and hadrons: 2000 events a second, and the Z of the hard
@@ -292,7 +292,7 @@ def test_the_efficiency_has_no_bias_however_few_events_are_asked_for() -> None:
     found, naive = [], []
     for _ in range(4000):
         place = np.cumsum(rng.geometric(share, wanted)) - 1
-        made = Generated(task, place, np.ones(place[-1] + 1))
+        made = BlockTally(task, place, np.ones(place[-1] + 1))
         found.append(_efficiency([made]))
         naive.append(wanted / len(made.weights))
         assert found[-1] == pytest.approx((wanted - 1) / place[-1], rel=1e-12)
@@ -303,10 +303,10 @@ def test_the_efficiency_has_no_bias_however_few_events_are_asked_for() -> None:
 
 def test_the_efficiency_counts_weights_over_all_blocks_and_one_event_alone_is_its_share() -> None:
     task = BlockTask(_card("toy"), seed=1, block=0, events=4, particles=False, pileup=0.0)
-    first = Generated(task, np.array([1, 2]), np.array([1.0, 2.0, 3.0, 4.0]))
-    last = Generated(task, np.array([0, 2]), np.array([5.0, 6.0, 7.0]))
+    first = BlockTally(task, np.array([1, 2]), np.array([1.0, 2.0, 3.0, 4.0]))
+    last = BlockTally(task, np.array([0, 2]), np.array([5.0, 6.0, 7.0]))
     assert _efficiency([first, last]) == pytest.approx((2 + 3 + 5) / (1 + 2 + 3 + 4 + 5 + 6))
-    assert _efficiency([Generated(task, np.array([3]), np.ones(4))]) == 0.25
+    assert _efficiency([BlockTally(task, np.array([3]), np.ones(4))]) == 0.25
 
 
 def test_wrong_filters_are_told_before_anything_is_generated(tmp_path: Path) -> None:

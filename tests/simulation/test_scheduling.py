@@ -15,7 +15,7 @@ from hepfilter.errors import SimulationError, WorkerError
 from hepfilter.simulation import scheduling
 from hepfilter.simulation.blocks import BLOCK_EVENTS, BlockTask, MadeBlock
 from hepfilter.simulation.nano import NanoBlock
-from hepfilter.simulation.scheduling import Generated, ProcessPlan, make_all
+from hepfilter.simulation.scheduling import BlockTally, ProcessPlan, make_all
 from hepfilter.simulation.store import BlockStore
 from hepfilter.work.executors import InProcess, open_executor
 
@@ -51,9 +51,9 @@ def _run(plan: ProcessPlan, kept: list[int], *, slots: int, order: np.random.Gen
         plan.finish(_generated(task, kept[task.block] if plan.production.card.filtered else task.events))
 
 
-def _generated(task: BlockTask, kept: int) -> Generated:
+def _generated(task: BlockTask, kept: int) -> BlockTally:
     """A block of which the first `kept` events pass."""
-    return Generated(task, np.arange(kept), np.ones(task.events))
+    return BlockTally(task, np.arange(kept), np.ones(task.events))
 
 
 @given(events=st.integers(1, 4000), slots=st.integers(1, 6), seed=st.integers(0, 99))

@@ -32,6 +32,12 @@ class OutputError(HepfilterError):
     """An output that cannot be written, or a source branch that cannot be copied faithfully."""
 
 
+class VerificationError(HepfilterError):
+    """An output that was read, and is not what it should be."""
+
+    exit_code = 4
+
+
 class CheckpointError(HepfilterError):
     """A model file that is corrupt, newer than this version, or lacks what is asked of it."""
 

@@ -10,13 +10,15 @@ import typer
 from hepfilter import __version__
 from hepfilter.cli.convert import convert
 from hepfilter.cli.inspect import inspect
+from hepfilter.cli.merge import merge
 from hepfilter.cli.simulate import simulate
 from hepfilter.cli.skim import skim
 from hepfilter.cli.train import train
+from hepfilter.cli.verify import verify
 from hepfilter.errors import HepfilterError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-for command in (inspect, simulate, convert, train, skim):
+for command in (inspect, simulate, convert, train, skim, verify, merge):
     app.command()(command)
 
 
@@ -36,7 +38,7 @@ def hepfilter(
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0 done, 1 our error, 2 usage, 130 and 143 ended by a signal."""
+    """Run the command line; returns the exit code: 0 done, 1 our error, 2 usage, 4 a check failed, 128 + a signal."""
     before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         app(arguments)
@@ -53,5 +55,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _end(number: int, _: FrameType | None) -> NoReturn:
     """Leave through every `with` block, so that nothing half written stays behind."""
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(again, signal.SIG_IGN)  # cleaning up is not to be interrupted
     print(f"\nhepfilter: ended by {signal.Signals(number).name}; nothing half-written is left", file=sys.stderr)
     raise SystemExit(128 + number)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from hepfilter.skim.inspection import Inspection, ModelFit
@@ -63,7 +65,7 @@ def _print_inspection(found: "Inspection", fits: "list[ModelFit]", console: "Con
     trees = Table(title=Text(found.path), title_justify="left")
     for title in ("tree", "kind"):
         trees.add_column(title)
-    for title in ("entries", "branches"):
+    for title in ("entries", "branches, fields"):
         trees.add_column(title, justify="right")
     for tree in found.trees:
         trees.add_row(Text(tree.name), tree.kind, _number(tree.entries), _number(tree.branches))
@@ -97,10 +99,20 @@ def _print_collections(found: "Inspection", console: "Console") -> None:
     for collection in found.collections:
         means = ("–" if mean is None else f"{mean:.2f}" for mean in (collection.in_file, collection.in_record))
         lacking = f" (without {', '.join(collection.missing)})" if collection.missing else ""
-        table.add_row(collection.name, *means, Text(", ".join(collection.branches) + lacking))
+        table.add_row(collection.name, *means, Text(_shorten(collection.branches) + lacking))
     for name in found.absent:
         table.add_row(name, "absent", "–", "")
     console.print(table, markup=False)
+
+
+def _shorten(branches: "Sequence[str]") -> str:
+    """The branches in one line; where one lies in the object of the one before (``Jet.PT, .Eta``), that is left out."""
+    words, last = [], ""
+    for branch in branches:
+        cut = max(branch.rfind("."), branch.rfind(":"))
+        words.append(branch[cut:] if cut > 0 and branch[:cut] == last else branch)
+        last = branch[: max(cut, 0)]
+    return ", ".join(words)
 
 
 def _verdict(fit: "ModelFit") -> str:

@@ -1,12 +1,15 @@
 """What commands share in talking to a terminal: tables on stdout, progress on stderr."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+_SECONDS_SHOWN = 0.1
 
 
 class _EventRate(ProgressColumn):
@@ -19,19 +22,26 @@ class _EventRate(ProgressColumn):
 
 def stdout() -> Console:
     """The console for results; as wide as its text where stdout is no terminal, so that pipes get whole lines."""
-    return Console(width=None if sys.stdout.isatty() else 200, soft_wrap=True)
+    return Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 200, soft_wrap=True)
 
 
 @contextmanager
 def event_progress() -> Iterator[Callable[[str, int, int], None]]:
     """A progress bar on stderr, only where that is a terminal; yields `report(stage, events done, events in all)`."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _EventRate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+    shown = 0.0
+    # no thread that refreshes it: beside one no worker can be forked
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), auto_refresh=False) as bar:
         tasks = {}
 
         def report(stage: str, done: int, total: int) -> None:
+            nonlocal shown
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
+            if time.monotonic() - shown > _SECONDS_SHOWN or done == total:
+                shown = time.monotonic()
+                bar.refresh()
 
         yield report

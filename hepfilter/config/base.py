@@ -12,15 +12,12 @@ from hepfilter.errors import ConfigError, nearest
 ConfigModel = TypeVar("ConfigModel", bound="StrictModel")
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """The safe loader without aliases (a few lines of which can stand for any number of nodes) and double keys."""
+_FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DEEPEST = 100
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Refuse an alias, else as the safe loader."""
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
-        return super().compose_node(parent, index)
+
+class _PlainLoader(_FastLoader):  # type: ignore[misc, valid-type]
+    """The safe loader without double keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that stands twice, else as the safe loader."""
@@ -28,7 +25,8 @@ class _PlainLoader(yaml.SafeLoader):
         for key in keys:
             if keys.count(key) > 1:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 class StrictModel(BaseModel):
@@ -65,6 +63,8 @@ def find_config(kind: str, name: str | Path) -> Path:
 
 def read_text(path: Path) -> str:
     """The text of a configuration file; ConfigError if it cannot be read."""
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path}: is no plain file")
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -81,11 +81,24 @@ def load_plain(path: Path) -> Any:
 def parse_plain(text: str, *, where: str) -> Any:
     """What a YAML text holds; `where` begins the message of the ConfigError if it is not valid."""
     try:
+        _refuse_tricks(text)
         return yaml.load(text, Loader=_PlainLoader)
     except RecursionError as error:
         raise ConfigError(f"{where}: not valid YAML: nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def _refuse_tricks(text: str) -> None:
+    """Refuse aliases (a few lines of which can stand for any number of nodes), and what nests too deeply."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_FastLoader):
+        if isinstance(event, yaml.AliasEvent):
+            mark: Any = event.start_mark
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise RecursionError
 
 
 def load_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:

@@ -1,6 +1,7 @@
 """The model of a schema file: how a family of ROOT files names its collections, fields, units, identity and books."""
 
 import math
+from collections.abc import Set
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
@@ -15,6 +16,14 @@ KINEMATICS = (("pt", "eta", "phi"), ("px", "py", "pz"))
 
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def spelling(branch: str, names: Set[str]) -> str | None:
+    """`branch` as a tree with the branches `names` spells it, None if it lacks it.
+
+    Fields of an RNTuple cannot have a dot in their name; Athena writes a colon there (``AnalysisJetsAuxDyn:pt``).
+    """
+    return next((name for name in (branch, branch.replace(".", ":")) if name in names), None)
 
 
 class FirstOf(StrictModel):
@@ -48,19 +57,31 @@ def _branch_or_mass(value: Any) -> float | str | tuple[str, ...] | FirstOf:
     return float(value)
 
 
+def _branch_or_integer(value: Any) -> float | str | tuple[str, ...] | FirstOf:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return _branch(value)
+    if not float(value).is_integer():
+        raise ValueError("give a branch or a whole number")
+    return float(value)
+
+
 Names = Annotated[str | tuple[str, ...], PlainValidator(_names)]
 Branch = Annotated[str | tuple[str, ...] | FirstOf, PlainValidator(_branch)]
 """A branch with a list per event; or scalar branches, one per object (``[pt1, pt2]``); or the first that exists."""
 Mass = Annotated[float | str | tuple[str, ...] | FirstOf, PlainValidator(_branch_or_mass)]
+Integer = Annotated[float | str | tuple[str, ...] | FirstOf, PlainValidator(_branch_or_integer)]
 
 
 class Cut(StrictModel):
     """Objects pass where `min` ≤ branch ≤ `max`; with `pt_below`, those of at least that pt (GeV) pass without it.
 
-    A cut whose branch the tree lacks is not applied. A NaN fails.
+    `relative` compares branch / pt, both in the unit of the file (an isolation sum); `mask` only these bits of the
+    branch, which then holds integers. A cut whose branch the tree lacks is not applied. A NaN fails.
     """
 
     branch: str
+    relative: bool = False
+    mask: Annotated[int, Field(gt=0)] | None = None
     min: Finite | None = None
     max: Finite | None = None
     pt_below: Finite | None = None
@@ -69,6 +90,8 @@ class Cut(StrictModel):
     def _has_a_bound(self) -> Self:
         if self.min is None and self.max is None:
             raise ValueError(f"the cut on {self.branch} has neither min nor max")
+        if self.relative and self.mask is not None:
+            raise ValueError(f"the cut on {self.branch} has bits (mask), which cannot be relative to pt")
         return self
 
 
@@ -81,8 +104,11 @@ class Alternative(StrictModel):
     """One way in which a tree may hold a collection: field → branch.
 
     pt, eta, phi (or px, py, pz) are needed for the alternative to be taken; all else is read where the tree has it.
-    `mass` is a branch or a number in GeV; without it `energy` gives it, and without both it is 0. `scale` multiplies
-    pt and mass (a PUPPI weight). `cuts` all apply; in a list inside the list only the first whose branch exists.
+    `mass` is a branch or a number in GeV; without it `energy` gives it, and without both it is 0. `charge` and
+    `pdg_id` may be numbers too. `scale` multiplies pt and mass (a PUPPI weight). `cuts` all apply; in a list inside
+    the list only the first whose branch exists. `also` names further sources: their objects join the collection.
+    `minus`, for `met` alone: px and py hold the soft term, from which the momenta of the selected objects of these
+    collections are subtracted (`hepfilter.events.missing`).
     """
 
     pt: Branch | None = None
@@ -93,11 +119,13 @@ class Alternative(StrictModel):
     pz: Branch | None = None
     energy: Branch | None = None
     mass: Mass | None = None
-    charge: Branch | None = None
-    pdg_id: Branch | None = None
+    charge: Integer | None = None
+    pdg_id: Integer | None = None
     btag: Branch | None = None
     scale: Branch | None = None
     cuts: tuple[Annotated[tuple[Cut, ...], BeforeValidator(_listed)], ...] = ()
+    also: tuple["Alternative", ...] = ()
+    minus: tuple[Literal["jet", "muon", "electron", "photon", "tau"], ...] = ()
 
     @model_validator(mode="after")
     def _same_number_of_columns(self) -> Self:
@@ -112,8 +140,13 @@ class Alternative(StrictModel):
 
     def fields(self) -> list[tuple[str, Branch]]:
         """Field and branch of all fields that are read from branches, in the order of the model."""
-        values = ((name, getattr(self, name)) for name in type(self).model_fields if name != "cuts")
+        others = ("cuts", "also", "minus")
+        values = ((name, getattr(self, name)) for name in type(self).model_fields if name not in others)
         return [(name, value) for name, value in values if value is not None and not isinstance(value, float)]
+
+    def sources(self) -> tuple["Alternative", ...]:
+        """This source of objects and those that join it."""
+        return (self, *(source for other in self.also for source in other.sources()))
 
     def kinematics(self) -> tuple[str, ...]:
         """The fields that say where the object points: pt, eta, phi or px, py, pz (two of them for `met`)."""
@@ -148,10 +181,12 @@ class Collections(StrictModel):
         for name, collection in self.named():
             needless = ("eta", "pz") if name == "met" else ()
             directions = [tuple(field for field in way if field not in needless) for way in KINEMATICS]
-            for alternative in collection.alternatives:
-                if alternative.kinematics() not in directions:
+            for source in (source for alternative in collection.alternatives for source in alternative.sources()):
+                if source.kinematics() not in directions:
                     ways = " or ".join(", ".join(way) for way in directions)
                     raise ValueError(f"{name}: an alternative needs {ways}, and none else of them")
+                if source.minus and name != "met":
+                    raise ValueError(f"{name}: `minus` builds missing momentum, so only met may have it")
         return self
 
     def named(self) -> list[tuple[str, Collection]]:
@@ -178,7 +213,9 @@ class Schema(StrictModel):
     `extends` names a schema that ships: what is not given here is as there, collection by collection (null
     takes a collection away). `tree` is the tree of the events, or the names it may have, the first that the file has.
     `detect` lists branches that must all be there (a list inside the list: one of them) for the schema to fit; of those
-    that fit the one with the longest list is taken. `bookkeeping` names the trees that go with every selection, whole.
+    that fit the one with the longest list is taken. `weight` holds a number an event, or a list of which the first is
+    the nominal weight. `bookkeeping` names the trees that go with every selection, whole. A dot in a branch's name
+    is a colon in an RNTuple (`spelling`).
     """
 
     name: str

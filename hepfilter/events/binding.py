@@ -2,19 +2,19 @@
 
 from collections.abc import Collection as Sized
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import awkward as ak
 import numpy as np
-from numpy.typing import NDArray
 
-from hepfilter.config.schema import COLLECTIONS, Alternative, Branch, Collection, FirstOf, Schema
+from hepfilter.config.schema import COLLECTIONS, Alternative, Branch, Collection, Cut, FirstOf, Schema, spelling
 from hepfilter.errors import SchemaError, nearest
+from hepfilter.events.books import Books, find_books
 from hepfilter.events.cleaning import drop_unphysical, sort_by_pt
-from hepfilter.events.columns import BoundCollection, flatten
+from hepfilter.events.columns import BoundCollection, as_column
+from hepfilter.events.missing import missing_momentum
 from hepfilter.events.overlap import ENTANGLED, remove_overlaps
-from hepfilter.events.record import Events, Identity, Objects, build_record
+from hepfilter.events.record import Events, Objects, build_record
 
 _DIRECTIONS = frozenset({"pt", "eta", "phi", "px", "py", "pz"})
 
@@ -24,15 +24,14 @@ class Binding:
     """A schema bound to a tree.
 
     `collections` are those that the tree has, in the order of COLLECTIONS, and of them `read` are read: the wanted ones
-    and what their cleaning needs. `identity` and `weight` name the branches; None: (file name, entry) serves, and no
-    weight. `warnings` tell in plain words what is not as it should be. `where` (file and tree) begins error messages.
+    and what their cleaning needs. `books` names the branches of identity and weight. `warnings` tell in plain words
+    what is not as it should be. `where` (file and tree) begins error messages.
     """
 
     schema: Schema
     collections: Mapping[str, BoundCollection]
     read: tuple[str, ...]
-    identity: tuple[str, ...] | None
-    weight: str | None
+    books: Books
     warnings: tuple[str, ...]
     where: str = ""
 
@@ -49,7 +48,7 @@ class Binding:
     @property
     def branches(self) -> tuple[str, ...]:
         """All branches that `events` needs, each once: identity, weight, then the collections that are read."""
-        names = [*(self.identity or ()), *([self.weight] if self.weight else [])]
+        names = list(self.books.branches)
         for collection in self.read:
             names += self.collections[collection].branches
         return tuple(dict.fromkeys(names))
@@ -64,35 +63,26 @@ class Binding:
         n_events = len(arrays[self.branches[0]])
         try:
             raw = {name: self.collections[name].objects(arrays, to_gev=self.schema.to_gev) for name in self.read}
-            weight, bad_weights = self._weight(arrays)
-            identity = self._identity(arrays, file=file, first_entry=first_entry, count=n_events)
+            columns = {name: as_column(arrays[name], name) for name in self.books.branches}
+            weight, problems = self.books.read_weight(columns)
+            identity = self.books.read_identity(columns, file=file, first_entry=first_entry, count=n_events)
         except SchemaError as error:
             raise SchemaError(f"{self.where}: {error}" if self.where else str(error)) from error
-        problems: dict[str, int] = {"weight: non-finite": bad_weights} if bad_weights else {}
         collections: dict[str, Objects] = {}
         for name, (objects, faults) in raw.items():
             physical, unphysical = drop_unphysical(objects)
             problems |= {f"{name}: {reason}": count for reason, count in (faults | unphysical).items()}
             collections[name] = _select(physical, self.collections[name])
-        collections = {name: sort_by_pt(objects) for name, objects in remove_overlaps(collections).items()}
+        cleaned = remove_overlaps(collections) | self._built_met(collections)
+        collections = {name: sort_by_pt(objects) for name, objects in cleaned.items()}
         objects_read = {name: len(objects) for name, (objects, _) in raw.items()}
         return Events(build_record(collections, n_events), identity, weight, problems, objects_read)
 
-    def _identity(self, arrays: Mapping[str, ak.Array], *, file: str, first_entry: int, count: int) -> Identity:
-        """From the branches, or (file name, entry)."""
-        if self.identity is None:
-            return Identity.from_entries(file, first_entry, count)
-        run, *block, event = (_integers(arrays[name], name) for name in self.identity)
-        luminosity_block = block[0].astype(np.uint32) if block else np.zeros(count, np.uint32)
-        return Identity(run.astype(np.uint32), luminosity_block, event.astype(np.uint64))
-
-    def _weight(self, arrays: Mapping[str, ak.Array]) -> tuple[NDArray[np.float64] | None, int]:
-        """The weights, those that are not finite set to 0, and the number of those."""
-        if self.weight is None:
-            return None, 0
-        _, values = flatten(arrays[self.weight], self.weight, scalar=True)
-        finite = np.isfinite(values)
-        return np.where(finite, values, 0).astype(np.float64), int(np.count_nonzero(~finite))
+    def _built_met(self, selected: Mapping[str, Objects]) -> dict[str, Objects]:
+        """The MET that is built of the other collections, where the schema says so."""
+        if "met" not in selected or not self.collections["met"].minus:
+            return {}
+        return {"met": missing_momentum(selected["met"], selected, self.collections["met"].minus)}
 
 
 def bind(schema: Schema, branch_names: Iterable[str], *, wanted: Sized[str] = COLLECTIONS, where: str = "") -> Binding:
@@ -105,7 +95,7 @@ def bind(schema: Schema, branch_names: Iterable[str], *, wanted: Sized[str] = CO
     names = frozenset(branch_names)
     place = f"{where}: " if where else ""
     for item in schema.detect:
-        if not any(name in names for name in _options(item)):
+        if not any(spelling(name, names) for name in _options(item)):
             close = nearest(_options(item)[0], sorted(names))
             raise SchemaError(f"{place}schema {schema.name}: no branch {' or '.join(_options(item))}{close}")
     collections: dict[str, BoundCollection] = {}
@@ -113,17 +103,26 @@ def bind(schema: Schema, branch_names: Iterable[str], *, wanted: Sized[str] = CO
         bound = _bind_collection(name, collection, names, place=f"{place}schema {schema.name}, ")
         if bound is not None:
             collections[name] = bound
-    needed = ENTANGLED.union(wanted) if ENTANGLED.intersection(wanted) else wanted
+    needed = _needed(collections, wanted)
     read = tuple(name for name in collections if name in needed)
     if not any(name in wanted for name in read):
         close = nearest(_first_branch(schema, wanted), sorted(names))
         raise SchemaError(f"{place}schema {schema.name}: the tree has no {' or '.join(wanted)}{close}")
-    identity, lacking = _bind_identity(schema, names)
-    warnings = [f"no {lacking}: events are identified by file name and entry"] if identity is None else []
+    books = find_books(schema, names)
+    warnings = [_without_identity(schema, names)] if books.identity is None else []
     massless = {name: _missing_mass(collections[name]) for name in read}
     warnings += [f"{name}: no branch {branch}, masses are 0" for name, branch in massless.items() if branch]
-    weight = schema.weight if schema.weight in names else None
-    return Binding(schema, collections, read, identity, weight, tuple(warnings), where)
+    absent = [(name, branch) for name in read for branch in collections[name].absent]
+    warnings += [f"{name}: no branch {branch}, the objects of that source are missing" for name, branch in absent]
+    return Binding(schema, collections, read, books, tuple(warnings), where)
+
+
+def _needed(collections: Mapping[str, BoundCollection], wanted: Sized[str]) -> frozenset[str]:
+    """The wanted collections and what they are built or cleaned of."""
+    needed = frozenset(wanted)
+    if "met" in needed and "met" in collections:
+        needed |= set(collections["met"].minus)
+    return needed | ENTANGLED if needed & ENTANGLED else needed
 
 
 def _select(objects: Objects, bound: BoundCollection) -> Objects:
@@ -138,13 +137,13 @@ def _bind_collection(name: str, collection: Collection, names: frozenset[str], *
     """The first alternative that is there, None if there is nothing of any; SchemaError if one is there in part."""
     partial: list[tuple[str, str]] = []
     for alternative in collection.alternatives:
-        directions = {field: _resolve(branch, names) for field, branch in alternative.fields() if field in _DIRECTIONS}
-        missing = [_options(branch)[0] for field, branch in alternative.fields() if directions.get(field, ()) is None]
-        if not missing:
-            return _bound(name, collection, alternative, names)
-        there = [found[0] for found in directions.values() if found]
-        if there:
-            partial.append((missing[0], there[0]))
+        sources = [(source, _directions(source, names)) for source in alternative.sources()]
+        in_part = [(missing[0], there[0]) for _, (there, missing) in sources if there and missing]
+        found = [_bound(name, collection, source, names) for source, (_, missing) in sources if not missing]
+        if found and not in_part:
+            absent = tuple(missing[0] for _, (_, missing) in sources if missing)
+            return replace(found[0], also=tuple(found[1:]), absent=absent)
+        partial += in_part
     if partial:
         lacking, there_is = partial[0]
         close = nearest(lacking, sorted(names))
@@ -152,29 +151,51 @@ def _bind_collection(name: str, collection: Collection, names: frozenset[str], *
     return None
 
 
-def _bound(name: str, collection: Collection, alternative: Alternative, names: frozenset[str]) -> BoundCollection:
-    """The alternative with its branches resolved; optional fields that the tree lacks are left out and listed."""
+def _directions(source: Alternative, names: frozenset[str]) -> tuple[list[str], list[str]]:
+    """The branches that say where the objects point: those that the tree has, and the fields' first that it lacks."""
+    resolved = [(branch, _resolve(branch, names)) for field, branch in source.fields() if field in _DIRECTIONS]
+    there = [found[0] for _, found in resolved if found is not None]
+    return there, [_options(branch)[0] for branch, found in resolved if found is None]
+
+
+def _bound(name: str, collection: Collection, source: Alternative, names: frozenset[str]) -> BoundCollection:
+    """The source with its branches resolved; optional fields that the tree lacks are left out and listed."""
     fields: dict[str, tuple[str, ...]] = {}
     missing: dict[str, str] = {}
-    for field, branch in alternative.fields():
+    for field, branch in source.fields():
         found = _resolve(branch, names)
         if found is None:
             missing[field] = _options(branch)[0]
-        elif field != "energy" or alternative.mass is None:
+        elif field != "energy" or source.mass is None:
             fields[field] = found
-    constant = alternative.mass if isinstance(alternative.mass, float) else None
-    per_object = any(isinstance(branch, tuple) for _, branch in alternative.fields())
-    cuts = tuple(cut for item in alternative.cuts for cut in [c for c in item if c.branch in names][:1])
+    numbers = {field: getattr(source, field) for field in ("mass", "charge", "pdg_id")}
+    constants = {field: value for field, value in numbers.items() if isinstance(value, float)}
     return BoundCollection(
-        name, fields, per_object, constant, cuts, missing, pt_min=collection.pt_min, eta_max=collection.eta_max
+        name,
+        fields,
+        per_object=any(isinstance(branch, tuple) for _, branch in source.fields()),
+        mass=constants.pop("mass", None),
+        cuts=tuple(cut for item in source.cuts for cut in _applied(item, names)),
+        missing=missing,
+        pt_min=collection.pt_min,
+        eta_max=collection.eta_max,
+        constants=constants,
+        minus=source.minus,
     )
+
+
+def _applied(cuts: tuple[Cut, ...], names: frozenset[str]) -> list[Cut]:
+    """The first of the cuts whose branch the tree has, with the branch as the tree spells it."""
+    spelled = [(cut, spelling(cut.branch, names)) for cut in cuts]
+    return [cut.model_copy(update={"branch": branch}) for cut, branch in spelled if branch is not None][:1]
 
 
 def _resolve(branch: Branch, names: frozenset[str]) -> tuple[str, ...] | None:
     """The branches to read for a field, None if the tree lacks one that it needs."""
+    spelled = [name for name in (spelling(option, names) for option in _options(branch)) if name is not None]
     if isinstance(branch, tuple):
-        return branch if names.issuperset(branch) else None
-    return next(((name,) for name in _options(branch) if name in names), None)
+        return tuple(spelled) if len(spelled) == len(branch) else None
+    return tuple(spelled[:1]) or None
 
 
 def _options(branch: Branch) -> tuple[str, ...]:
@@ -184,12 +205,12 @@ def _options(branch: Branch) -> tuple[str, ...]:
     return (branch,) if isinstance(branch, str) else branch
 
 
-def _bind_identity(schema: Schema, names: frozenset[str]) -> tuple[tuple[str, ...] | None, str]:
-    """The identity's branches, or None and what is lacking."""
-    if schema.identity is None:
-        return None, "identity in the schema"
-    lacking = [name for name in schema.identity.names() if name not in names]
-    return (None, f"branch {', '.join(lacking)}") if lacking else (schema.identity.names(), "")
+def _without_identity(schema: Schema, names: frozenset[str]) -> str:
+    """What is lacking for an identity, as a warning."""
+    wanted = schema.identity.names() if schema.identity else ()
+    lacking = [name for name in wanted if spelling(name, names) is None]
+    what = f"branch {', '.join(lacking)}" if lacking else "identity in the schema"
+    return f"no {what}: events are identified by file name and entry"
 
 
 def _missing_mass(bound: BoundCollection) -> str | None:
@@ -203,11 +224,3 @@ def _first_branch(schema: Schema, wanted: Sized[str]) -> str:
     """The branch that a wanted collection would begin with, for a message; empty if the schema has none of them."""
     options = [c.alternatives[0].fields()[0][1] for name, c in schema.collections.named() if name in wanted]
     return _options(options[0])[0] if options else ""
-
-
-def _integers(array: ak.Array, branch: str) -> NDArray[Any]:
-    """An identity branch as integers."""
-    _, values = flatten(array, branch, scalar=True)
-    if values.dtype.kind not in "iu":
-        raise SchemaError(f"branch {branch}: holds {values.dtype}; an identity needs integers")
-    return values

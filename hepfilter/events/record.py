@@ -1,9 +1,7 @@
 """The canonical event record: collections of objects with kinematics in GeV and radians, and who each event is."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Self
 
 import awkward as ak
@@ -11,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepfilter.config.schema import COLLECTIONS as COLLECTIONS
+from hepfilter.events.identity import Identity as Identity
 
 _FLOATS = ("pt", "eta", "phi", "mass", "charge", "btag")
 FIELDS = {name: np.dtype(np.float32) for name in _FLOATS} | {"pdg_id": np.dtype(np.int32)}
@@ -65,33 +64,6 @@ class Objects:
     def with_columns(self, **columns: NDArray[Any]) -> "Objects":
         """These objects with some columns replaced or added."""
         return Objects(self.offsets, {**self.columns, **columns})
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who each event is: run and luminosity_block (uint32), event (uint64), one entry per event."""
-
-    run: NDArray[np.uint32]
-    luminosity_block: NDArray[np.uint32]
-    event: NDArray[np.uint64]
-
-    def __len__(self) -> int:
-        return len(self.event)
-
-    @classmethod
-    def from_entries(cls, file: str, first_entry: int, count: int) -> Self:
-        """The identity (file name, entry) for files that have none.
-
-        run = 0; luminosity_block = the first four bytes, as a little-endian number, of the BLAKE2b hash of the file's
-        name without its folders (UTF-8), so that a file may move; event = the entry, counted from 0 in the file.
-        """
-        name = PurePosixPath(file).name
-        hashed = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little")
-        return cls(
-            run=np.zeros(count, np.uint32),
-            luminosity_block=np.full(count, hashed, np.uint32),
-            event=np.arange(first_entry, first_entry + count, dtype=np.uint64),
-        )
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from hepfilter.config.base import find_config, load_yaml, shipped
-from hepfilter.config.schema import Schema
+from hepfilter.config.schema import Schema, spelling
 from hepfilter.errors import ConfigError, SchemaError, nearest
 
 KIND = "schemas"
@@ -46,10 +46,11 @@ def tree_candidates() -> tuple[str, ...]:
 
 
 def detect_schema(branch_names: Iterable[str], tree_name: str, *, file: str = "") -> Schema:
-    """The schema that ships and fits these branches; of several the most specific, that is the longest `detect`.
+    """The schema that ships and fits these branches; of several the most specific, that is the longest `detect`,
+    of equally long ones the first by name.
 
-    The tree's name does not decide, it serves the message: SchemaError names the schema that comes nearest and the
-    branch that it lacks first.
+    The tree's name does not decide, it serves the message: SchemaError names the schema that comes nearest (it lacks
+    least; of those it has a tree of this name, or a branch with a similar name) and the branch that it lacks first.
     """
     names = frozenset(branch_names)
     schemas = [load_schema(name) for name in schema_names()]
@@ -57,7 +58,7 @@ def detect_schema(branch_names: Iterable[str], tree_name: str, *, file: str = ""
     fitting = [schema for schema in schemas if not lacking[schema.name]]
     if fitting:
         return max(fitting, key=lambda schema: len(schema.detect))
-    closest = min(schemas, key=lambda schema: len(lacking[schema.name]))
+    closest = min(schemas, key=lambda schema: _distance(schema, lacking[schema.name], tree_name, names))
     options = lacking[closest.name][0]
     close = nearest(options[0], sorted(names))
     where = f"{file}: tree {tree_name}" if file else f"tree {tree_name}"
@@ -67,7 +68,15 @@ def detect_schema(branch_names: Iterable[str], tree_name: str, *, file: str = ""
     )
 
 
+def _distance(
+    schema: Schema, lacking: list[tuple[str, ...]], tree_name: str, names: frozenset[str]
+) -> tuple[int, bool, bool]:
+    """How far a schema is from fitting, for the message."""
+    other_tree = tree_name.lower() not in (tree.lower() for tree in schema.trees)
+    return len(lacking), other_tree, not nearest(lacking[0][0], names)
+
+
 def _lacking(schema: Schema, names: frozenset[str]) -> list[tuple[str, ...]]:
     """The entries of `detect` that these branches do not meet, each as the names that would."""
     entries = [(entry,) if isinstance(entry, str) else entry for entry in schema.detect]
-    return [entry for entry in entries if names.isdisjoint(entry)]
+    return [entry for entry in entries if not any(spelling(name, names) for name in entry)]

@@ -1,9 +1,10 @@
-"""ROOT's object streaming in writing (what TBufferFile does), as far as the metadata of a TTree needs it."""
+"""ROOT's object streaming (what TBufferFile does), as far as the metadata of a TTree needs it: both ways."""
 
 import struct
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
@@ -11,6 +12,7 @@ _BYTE_COUNT = 0x40000000
 _NEW_CLASS = 0xFFFFFFFF
 _CLASS_MASK = 0x80000000
 _MAP_OFFSET = 2
+_IS_REFERENCED = 0x10  # behind the bits of such an object stands the number of a TProcessID
 _IN_MEMORY_BITS = 0x03000000  # kIsOnHeap | kNotDeleted, set in every object that ROOT streams
 
 
@@ -100,3 +102,100 @@ class ObjectBuffer:
             self.pack("ii", len(items), 0)
             for item in items:
                 write(item)
+
+
+@cache
+def _layout(layout: str) -> struct.Struct:
+    return struct.Struct(">" + layout)
+
+
+class ObjectReader:
+    """Reads what ObjectBuffer writes. ValueError, IndexError or struct.error where the bytes do not fit.
+
+    `at` is the position of the next byte; `key_length` that of the key before the object, as references count from it.
+    """
+
+    def __init__(self, data: bytes, key_length: int) -> None:
+        self.data = data
+        self.at = 0
+        self._key_length = key_length
+        self._classes: dict[int, str] = {}
+        self._objects: dict[int, Any] = {}
+
+    def unpack(self, layout: str) -> tuple[Any, ...]:
+        """Values by a `struct` layout without its byte-order sign."""
+        form = _layout(layout)
+        values = form.unpack_from(self.data, self.at)
+        self.at += form.size
+        return values
+
+    def string(self) -> str:
+        """A TString."""
+        text, self.at = decode_string(self.data, self.at)
+        return text
+
+    def version(self) -> tuple[int, int]:
+        """(class version, position behind the object)."""
+        count, version = self.unpack("IH")
+        if not count & _BYTE_COUNT:
+            raise ValueError("an object without a byte count")
+        return version, self.at - 2 + (count & ~_BYTE_COUNT)
+
+    def skip(self) -> None:
+        """Step over an object that begins with its byte count."""
+        _, self.at = self.version()
+
+    def tobject(self) -> int:
+        """The bits of a TObject."""
+        _, _, bits = self.unpack("HII")
+        if bits & _IS_REFERENCED:
+            self.at += 2  # the number of a TProcessID
+        return int(bits)
+
+    def tnamed(self) -> tuple[str, str, int]:
+        """Name, title and bits of a TNamed."""
+        _, end = self.version()
+        bits = self.tobject()
+        name, title = self.string(), self.string()
+        self.at = end
+        return name, title, bits
+
+    def pointer(self, make: Callable[[str], Any], fill: Callable[[str, Any], None]) -> Any:
+        """What a pointer leads to: None, an object met before, or a new one.
+
+        A new object is made by `make(class name)` and known from then on, also to those inside it, and read by
+        `fill(class name, object)`.
+        """
+        start = self.at
+        (count,) = self.unpack("I")
+        if not count & _BYTE_COUNT or count == _NEW_CLASS:
+            return None if count == 0 else self._objects[count]
+        end = start + 4 + (count & ~_BYTE_COUNT)
+        name = self._class_name()
+        made = self._objects[start + self._key_length + _MAP_OFFSET] = make(name)
+        fill(name, made)
+        if self.at > end:
+            raise ValueError(f"a {name} that is longer than it says")
+        self.at = end
+        return made
+
+    def _class_name(self) -> str:
+        """The class of the object that follows: by name the first time, by reference later."""
+        start = self.at
+        (tag,) = self.unpack("I")
+        if tag != _NEW_CLASS:
+            return self._classes[tag & ~_CLASS_MASK]
+        end = self.data.index(b"\0", self.at)
+        name = self._classes[start + self._key_length + _MAP_OFFSET] = self.data[self.at : end].decode("ascii")
+        self.at = end + 1
+        return name
+
+    def object_array(self, read: Callable[[], Item]) -> list[Item]:
+        """The items of a TObjArray; `read` reads the pointer to each."""
+        _, end = self.version()
+        self.tobject()
+        self.string()
+        length, _ = self.unpack("ii")
+        items = [read() for _ in range(length)]
+        self.at = end
+        return items

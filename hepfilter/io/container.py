@@ -9,15 +9,14 @@ import datetime
 import os
 import struct
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-import uproot
+from typing import IO
 
 from hepfilter.errors import OutputError
 from hepfilter.io.buffer import encode_string
+from hepfilter.io.compression import Compression, pack
 
 _BEGIN = 100
 _FORMAT_VERSION = 62400 + 1_000_000  # ROOT 6.24's file format, 64-bit positions
@@ -47,6 +46,15 @@ class Key:
         return numbers + struct.pack(seeks, position, directory) + strings
 
 
+@dataclass(frozen=True)
+class PackedBasket:
+    """A basket ready for the disk: the `tail` of its key, its payload as `stored`, and the `size` of that unpacked."""
+
+    tail: bytes
+    stored: bytes
+    size: int
+
+
 def pack_time(moment: datetime.datetime) -> int:
     """A TDatime: year since 1995, month, day, hour, minute, second in 6, 4, 5, 5, 6, 6 bits."""
     year, month, day = moment.year - 1995, moment.month, moment.day
@@ -66,12 +74,51 @@ def refuse_output(path: Path, *, force: bool) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-class RootFile:
-    """A ROOT file being written. Leaving the `with` block renames it into place; an exception removes it."""
+class Publication:
+    """Lets several files appear together: those given one are renamed into place when its `with` block ends.
 
-    def __init__(self, path: Path, *, compression: Any) -> None:
+    If that ends by an exception, all are removed.
+    """
+
+    def __init__(self) -> None:
+        self._finished: list[tuple[Path, Path]] = []
+
+    def __enter__(self) -> "Publication":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            while kind is None and self._finished:
+                partial, path = self._finished[0]
+                publish(partial, path)
+                self._finished.pop(0)
+        finally:
+            for partial, _path in self._finished:
+                partial.unlink(missing_ok=True)
+
+    def add(self, partial: Path, path: Path) -> None:
+        """Take over a file that is whole."""
+        self._finished.append((partial, path))
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Give a file that is whole its name; OutputError if that cannot be."""
+    try:
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}; nothing is left behind") from error
+
+
+class RootFile:
+    """A ROOT file being written.
+
+    Leaving the `with` block renames it into place, or leaves that to its `publication`; an exception removes it.
+    """
+
+    def __init__(self, path: Path, *, compression: Compression | None, publication: Publication | None = None) -> None:
         self.path = path
         self.compression = compression
+        self._publication = publication
         self._partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
         self._stamp = pack_time(datetime.datetime.now())
         self._uuid = uuid.uuid4().bytes
@@ -87,13 +134,22 @@ class RootFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            with suppress(OSError):  # a full disk was told before; closing would tell it again
-                self._file.close()
-            self._partial.unlink(missing_ok=True)
+        with ExitStack() as clean_up:
+            clean_up.callback(self._partial.unlink, missing_ok=True)
+            clean_up.callback(self._close)
+            if kind is not None:
+                return
+            self._finish()
+            self._file.close()
+            if self._publication is None:
+                publish(self._partial, self.path)
+            else:
+                self._publication.add(self._partial, self.path)
+                clean_up.pop_all()
+
+    def _close(self) -> None:
+        with suppress(OSError):  # a full disk was told before; closing would tell it again
+            self._file.close()
 
     @property
     def position(self) -> int:
@@ -103,7 +159,7 @@ class RootFile:
     def add(self, key: Key, payload: bytes, *, compress: bool = True) -> None:
         """Append an object and list it in the file's directory; a name used before gets the next cycle."""
         cycle = self._cycles[key.name] = self._cycles.get(key.name, 0) + 1
-        stored = uproot.compression.compress(payload, self.compression) if compress else payload
+        stored = pack(payload, self.compression) if compress else payload
         self._listed.append(self._append(key, stored, size=len(payload), cycle=cycle))
 
     def add_stored(self, key: Key, stored: bytes, size: int) -> None:
@@ -111,19 +167,23 @@ class RootFile:
         cycle = self._cycles[key.name] = self._cycles.get(key.name, 0) + 1
         self._listed.append(self._append(key, stored, size=size, cycle=cycle))
 
-    def add_basket(self, tree: str, branch: str, tail: bytes, payload: bytes) -> tuple[int, int, int]:
-        """Append a TBasket, whose key ends with `tail`; return its position, bytes on disk and bytes unpacked."""
+    def add_basket(self, tree: str, branch: str, basket: PackedBasket) -> tuple[int, int, int]:
+        """Append a TBasket; return its position, bytes on disk and bytes unpacked."""
         key = Key("TBasket", branch, tree)
-        stored = uproot.compression.compress(payload, self.compression)
-        length = key.length + len(tail)
-        position, nbytes = self._position, length + len(stored)
+        length = key.length + len(basket.tail)
+        position, nbytes = self._position, length + len(basket.stored)
         header = bytearray(
-            key.header(position=position, stored=0, size=len(payload), directory=_BEGIN, stamp=self._stamp, cycle=0)
+            key.header(position=position, stored=0, size=basket.size, directory=_BEGIN, stamp=self._stamp, cycle=0)
         )
         struct.pack_into(">i", header, 0, nbytes)
         struct.pack_into(">h", header, 14, length)
-        self._write(bytes(header) + tail + stored)
-        return position, nbytes, length + len(payload)
+        self._write(bytes(header) + basket.tail + basket.stored)
+        return position, nbytes, length + basket.size
+
+    def add_blob(self, payload: bytes) -> int:
+        """Append bytes that no directory lists, as an RNTuple's pages and envelopes lie; return where they begin."""
+        self._append(Key("RBlob", "", ""), payload)
+        return self._position - len(payload)
 
     def set_streamers(self, key: Key, stored: bytes, size: int) -> None:
         """Append the StreamerInfo record, copied from a source as it lies there."""
@@ -188,6 +248,5 @@ class RootFile:
             os.fsync(self._file.fileno())
             if self._partial.stat().st_size != end:
                 raise OutputError(f"{self.path}: {self._partial.stat().st_size} of {end} bytes reached the disk")
-            self._partial.replace(self.path)
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be written: {error.strerror}; nothing is left behind") from error

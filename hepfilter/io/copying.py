@@ -1,237 +1,257 @@
-"""Copying chosen entries of a source tree, whatever its branches hold, into a file being written.
+"""Copying chosen entries of source trees, whatever their branches hold, as baskets for the output.
 
-The description of each branch is taken over from the source; its entries are copied as bytes. Baskets in which nothing
-was chosen are never read.
+The description of each branch is taken over from the sources; entries are copied as bytes. Baskets in which nothing was
+chosen are never read. The plan says beforehand which entries make a cluster of the output, so that any group of
+branches can be copied apart from all others, in a process of its own.
 """
 
-import math
-import struct
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from hepfilter.errors import OutputError, SourceError
-from hepfilter.io.baskets import BasketReader, raw_entries
-from hepfilter.io.buffer import decode_string
-from hepfilter.io.compression import unpack
-from hepfilter.io.container import Key, RootFile
-from hepfilter.io.reading import READ_FAULTS, OpenFile, OpenTree, one_line
-from hepfilter.io.treewriter import TreeWriter
-from hepfilter.io.ttree import Branch, Element, Leaf, TreeHeader
+from hepfilter.io.baskets import BasketReader, Entries, LayoutPool, Selector, raw_entries, raw_lists
+from hepfilter.io.compression import Compression
+from hepfilter.io.container import PackedBasket
+from hepfilter.io.layout import Fill, TreeLayout
+from hepfilter.io.plain import decode
+from hepfilter.io.reading import OpenTree, common_edges, open_file
+from hepfilter.io.sources import Source
+from hepfilter.io.treewriter import TreeWriter, pack_basket
+from hepfilter.io.ttree import Branch
 
-_KEY_FIELDS = struct.Struct(">ihiIhh")
-_LARGEST_RECORD = 1_000_000_000
-_ATTACHMENT_BYTES = 24  # two empty arrays and four null pointers
-_COLLECTIONS, _MEMBERS = (3, 4), (31, 41)  # fType of split TClonesArrays and STL collections, and of their members
-_IS_REFERENCED = 0x10  # such an object would need the number of a TProcessID behind its bits
-_SETTINGS = (
-    "fLineColor",
-    "fLineStyle",
-    "fLineWidth",
-    "fFillColor",
-    "fFillStyle",
-    "fMarkerColor",
-    "fMarkerStyle",
-    "fMarkerSize",
-    "fWeight",
-    "fTimerInterval",
-    "fScanField",
-    "fUpdate",
-    "fDefaultEntryOffsetLen",
-    "fMaxEntries",
-    "fMaxEntryLoop",
-    "fMaxVirtualSize",
-    "fAutoSave",
-    "fEstimate",
-)
+Index = npt.NDArray[np.int64]
+_BATCH_BYTES = 16_000_000  # of compressed baskets that are held at a time
+_BYTES_PER_WORKER = 10_000_000  # of compressed baskets: each worker takes a while to begin
 
 
-def describe_tree(source: OpenTree) -> tuple[TreeHeader, list[Branch]]:
-    """The header and the top-level branches of a source tree, without any data."""
-    members = source.tree.all_members
-    settings = {name: members[name] for name in _SETTINGS if name in members}
-    aliases = [(alias.member("fName"), alias.member("fTitle")) for alias in members.get("fAliases") or ()]
-    return TreeHeader(source.name, source.tree.title, settings, aliases), _describe_branches(source)
+@dataclass(frozen=True)
+class Piece:
+    """Chosen entries (int64, rising) of a source, by its number."""
+
+    source: int
+    entries: Index
 
 
-class _Describer:
-    """Turns uproot's models into plain branches; remembers each, as leaves and branches refer to one another."""
+@dataclass(frozen=True)
+class Cluster:
+    """The entries of one cluster of the output file with number `output`."""
 
-    def __init__(self) -> None:
-        self._leaves: dict[int, Leaf] = {}
-        self._branches: dict[int, Branch] = {}
+    output: int
+    pieces: tuple[Piece, ...]
 
-    def branch(self, model: Any, collection: Branch | None = None) -> Branch:
-        """The branch of an uproot TBranch or TBranchElement; `collection` is the one whose members it holds, if any."""
-        if id(model) in self._branches:
-            return self._branches[id(model)]
-        get = model.all_members.get
-        branch = self._branches[id(model)] = Branch(
-            name=get("fName"),
-            title=get("fTitle"),
-            leaves=[],
-            basket_size=get("fBasketSize"),
-            entry_offset_length=get("fEntryOffsetLen"),
-            split_level=get("fSplitLevel"),
-            offset=get("fOffset"),
-            bits=get("@fBits") & ~_IS_REFERENCED,
-            fill=(get("fFillColor"), get("fFillStyle")),
-        )
-        branch.leaves.extend(self.leaf(leaf) for leaf in get("fLeaves"))
-        own = branch if get("fType") in _COLLECTIONS else collection
-        branch.children.extend(self.branch(child, own) for child in get("fBranches"))
-        if get("fClassName") is not None:
-            branch.element = self._element(get, collection)
-        return branch
-
-    def leaf(self, model: Any) -> Leaf:
-        """The leaf of an uproot TLeaf."""
-        if id(model) not in self._leaves:
-            get = model.all_members.get
-            leaf = self._leaves[id(model)] = Leaf(
-                class_name=model.classname,
-                name=get("fName"),
-                title=get("fTitle"),
-                length=get("fLen"),
-                type_size=get("fLenType"),
-                offset=get("fOffset"),
-                is_range=get("fIsRange"),
-                is_unsigned=get("fIsUnsigned"),
-                minimum=get("fMinimum", 0),
-                maximum=get("fMaximum", 0),
-                element=(get("fID", 0), get("fType", 0)),
-                version=model.instance_version,
-            )
-            if get("fLeafCount") is not None:
-                leaf.count = self.leaf(get("fLeafCount"))
-        return self._leaves[id(model)]
-
-    def _element(self, get: Any, collection: Branch | None) -> Element:
-        """The class part. A member of a collection counts by that: uproot leaves its pointer back to it empty."""
-        counts = [None if get(name) is None else self.branch(get(name)) for name in ("fBranchCount", "fBranchCount2")]
-        if counts[0] is None and get("fType") in _MEMBERS:
-            counts[0] = collection
-        texts = (str(get(name)) for name in ("fClassName", "fParentName", "fClonesName"))
-        numbers = (get(name) for name in ("fCheckSum", "fClassVersion", "fID", "fType", "fStreamerType", "fMaximum"))
-        return Element(*texts, *numbers, *counts)  # type: ignore[arg-type]
+    @property
+    def count(self) -> int:
+        """Entries in the cluster."""
+        return sum(len(piece.entries) for piece in self.pieces)
 
 
-def _describe_branches(source: OpenTree) -> list[Branch]:
-    describer = _Describer()
-    known = ("TBranch", "TBranchElement")
-    for model in _walk(source):
-        if model.classname not in known:
-            what = f"{source.path}: branch {model.name} is a {model.classname}"
-            raise OutputError(f"{what}, which cannot be copied; known: {', '.join(known)}")
-        features = model.member("fIOFeatures", none_if_missing=True)
-        if features is not None and features.member("fIOBits"):
-            raise OutputError(
-                f"{source.path}: branch {model.name} has experimental TIOFeatures, which cannot be copied"
-            )
-    return [describer.branch(model) for model in source.branches]
+@dataclass(frozen=True)
+class CopyPlan:
+    """What is copied: of the tree `tree` of these sources, in these clusters."""
+
+    sources: tuple[Source, ...]
+    tree: str
+    layout: TreeLayout
+    clusters: tuple[Cluster, ...]
+    compression: Compression | None
+
+    @property
+    def branches(self) -> list[Branch]:
+        """All branches of the output, those below others too, in the order of their indices."""
+        return [branch for top in self.layout.branches for branch in top.walk()]
 
 
-def _walk(parent: Any) -> list[Any]:
-    """All uproot branches below a tree or branch, in the order of Branch.walk."""
-    return [model for child in parent.branches for model in (child, *_walk(child))]
+@dataclass(frozen=True)
+class ClusterBaskets:
+    """The baskets of a cluster, with the index of each one's branch, and how many bytes of sources were read for it."""
+
+    baskets: list[tuple[int, PackedBasket]]
+    bytes_read: int
 
 
-def copy_entries(
-    source: OpenTree, writer: TreeWriter, kept: npt.NDArray[np.bool_], extra: Mapping[str, npt.NDArray[Any]]
-) -> None:
-    """Append the entries of `source` where `kept` (bool, one an entry) is true; `extra` holds their added columns.
+def plan_clusters(pieces: Sequence[tuple[int, Piece, float]]) -> tuple[Cluster, ...]:
+    """Cut chosen entries into clusters of about TreeWriter.CLUSTER_BYTES.
 
-    `writer` must describe the source's branches in their order, followed by those of `extra`.
+    `pieces` are (output, piece, bytes of one entry), outputs rising.
     """
-    models = _walk(source)
-    readers = [BasketReader(model, source.fetch, num_entries=source.num_entries) for model in models]
-    own = writer.names[len(models) :]
-    chosen = np.flatnonzero(kept)
-    for start, stop in _windows(source, models, chosen):
-        first, last = np.searchsorted(chosen, (start, stop))
-        if first == last:
-            continue
-        in_baskets: dict[bytes, list[tuple[int, npt.NDArray[np.int64]]]] = {}  # many branches share their borders
-        for index, reader in enumerate(readers):
-            edges = reader.edges.tobytes()
-            if edges not in in_baskets:
-                in_baskets[edges] = _by_basket(reader.edges, chosen[first:last])
-            for number, entries in in_baskets[edges]:
-                writer.append(index, reader.read(number).take(entries))
-        for offset, name in enumerate(own):
-            writer.append(len(models) + offset, raw_entries(extra[name][first:last]))
-        writer.count_entries(int(last - first))
+    clusters: list[Cluster] = []
+    gathered: list[Piece] = []
+    current, room = 0, float(TreeWriter.CLUSTER_BYTES)
+
+    def close() -> None:
+        nonlocal room
+        if gathered:
+            clusters.append(Cluster(current, tuple(gathered)))
+            gathered.clear()
+        room = float(TreeWriter.CLUSTER_BYTES)
+
+    for output, piece, entry_bytes in pieces:
+        if output != current:
+            close()
+            current = output
+        entries = piece.entries
+        while len(entries):
+            fitting = max(1, int(room / max(entry_bytes, 1.0)))
+            gathered.append(Piece(piece.source, entries[:fitting]))
+            room -= min(fitting, len(entries)) * entry_bytes
+            entries = entries[fitting:]
+            if room < entry_bytes:
+                close()
+    close()
+    return tuple(clusters)
 
 
-def _by_basket(edges: npt.NDArray[np.int64], chosen: npt.NDArray[np.int64]) -> list[tuple[int, npt.NDArray[np.int64]]]:
+def useful_workers(workers: int, payload: float) -> int:
+    """How many of `workers` processes are worth their start for `payload` bytes of compressed baskets; at least 1."""
+    return min(workers, 1 + int(payload / _BYTES_PER_WORKER))
+
+
+def cut_groups(plan: CopyPlan, count: int) -> list[tuple[int, int]]:
+    """Ranges of branch indices, `count` at most, of about as many bytes each."""
+    weights = np.cumsum([2000 + branch.source_bytes[0] for branch in plan.branches])
+    borders = [int(np.searchsorted(weights, weights[-1] * k / count)) for k in range(count)] if len(weights) else [0]
+    return [(low, high) for low, high in pairwise([*borders, len(weights)]) if low < high]
+
+
+def cluster_baskets(plan: CopyPlan, group: tuple[int, int]) -> Iterator[ClusterBaskets]:
+    """The baskets of the branches with indices [low, high), cluster by cluster; faults are hepfilter's errors."""
+    branches = plan.branches[slice(*group)]
+    with Copier(plan, group) as copier:
+        for cluster in plan.clusters:
+            gathered: list[list[Entries]] = [[] for _ in branches]
+            for piece in cluster.pieces:
+                copier.gather(piece, gathered)
+            baskets = []
+            for index, (branch, pieces) in enumerate(zip(branches, gathered, strict=True), start=group[0]):
+                if sum(entries.count for entries in pieces) != (cluster.count if pieces else 0):
+                    raise OutputError(
+                        f"branch {branch.name}: not all of {cluster.count} entries of a cluster were found"
+                    )
+                if pieces:
+                    baskets.append((index, pack_basket(pieces, branch, plan.tree, plan.compression)))
+            yield ClusterBaskets(baskets, copier.take_bytes_read())
+
+
+class Copier:
+    """Gathers entries of a group of branches; the source that was used last stays open."""
+
+    def __init__(self, plan: CopyPlan, group: tuple[int, int]) -> None:
+        self._plan = plan
+        paths = [path for top in plan.layout.branches for path in _paths(top)]
+        self._paths = paths[slice(*group)]
+        self._open: _OpenSource | None = None
+        self._number = -1
+        self._stack = ExitStack()
+        self._bytes_read = 0
+
+    def __enter__(self) -> "Copier":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def gather(self, piece: Piece, gathered: list[list[Entries]]) -> None:
+        """Add the piece's entries to each branch's list."""
+        if piece.source != self._number or self._open is None:
+            self._stack.close()
+            self._count_bytes()
+            file = self._stack.enter_context(open_file(self._plan.sources[piece.source]))
+            self._open = _OpenSource(file.tree(self._plan.tree), self._paths, self._plan.layout)
+            self._number = piece.source
+        self._open.gather(piece.entries, gathered)
+
+    def take_bytes_read(self) -> int:
+        """Bytes read since the last call."""
+        self._count_bytes()
+        taken, self._bytes_read = self._bytes_read, 0
+        return taken
+
+    def _count_bytes(self) -> None:
+        if self._open is not None:
+            self._bytes_read += self._open.tree.source.read
+            self._open.tree.source.read = 0
+
+
+class _OpenSource:
+    """One source's tree, with a reader or a fill for each branch of the group."""
+
+    def __init__(self, tree: OpenTree, paths: Sequence[tuple[str, ...]], layout: TreeLayout) -> None:
+        self.tree = tree
+        pool = LayoutPool()
+        known = {path: branch for top in tree.branches for path, branch in zip(_paths(top), top.walk(), strict=True)}
+        branches = [(index, known[path]) for index, path in enumerate(paths) if path in known]
+        self._readers = [(index, tree.reader(branch, pool)) for index, branch in branches]
+        self._fills = [(index, layout.fills[path[-1]]) for index, path in enumerate(paths) if path not in known]
+        self._edges = np.asarray(common_edges((branch for _, branch in branches), tree.num_entries))
+        self._pool = pool
+
+    def gather(self, chosen: Index, gathered: list[list[Entries]]) -> None:
+        """Add the chosen entries to each branch's list, reading from border to border of the baskets."""
+        if chosen[-1] >= self.tree.num_entries:
+            what = f"tree {self.tree.name} has {self.tree.num_entries} entries, it had more"
+            raise SourceError(f"{self.tree.path}: {what}; the file changed while it was read")
+        windows = np.searchsorted(self._edges, chosen, side="right")
+        for part in np.split(chosen, np.flatnonzero(np.diff(windows)) + 1):
+            self._gather_window(part, gathered)
+        for index, fill in self._fills:
+            gathered[index].append(self._filled(fill, chosen))
+
+    def _gather_window(self, chosen: Index, gathered: list[list[Entries]]) -> None:
+        """The chosen entries between two borders that all branches share."""
+        parts: dict[bytes, list[tuple[int, Selector]]] = {}  # many branches share their borders
+        batch: list[tuple[int, BasketReader, int, Selector]] = []
+        pending = 0
+        for index, reader in self._readers:
+            key = reader.edges_key
+            if key not in parts:
+                parts[key] = _by_basket(reader.edges, chosen)
+            for number, selector in parts[key]:
+                batch.append((index, reader, number, selector))
+                low, high = reader.span(number)
+                pending += high - low
+            if pending > _BATCH_BYTES:
+                self._read(batch, gathered)
+                batch, pending = [], 0
+        self._read(batch, gathered)
+
+    def _read(self, batch: list[tuple[int, BasketReader, int, Selector]], gathered: list[list[Entries]]) -> None:
+        """Fetch the baskets of a batch together, and take what is chosen of each."""
+        blocks = self.tree.source.many([reader.span(number) for _, reader, number, _ in batch])
+        for (index, reader, number, selector), raw in zip(batch, blocks, strict=True):
+            gathered[index].append(selector.take(reader.parse(number, raw)))
+
+    def _filled(self, fill: Fill, chosen: Index) -> Entries:
+        """What stands for the chosen entries in a branch that this source lacks."""
+        value = np.asarray(fill.value, fill.dtype)
+        if fill.counter is None:
+            return raw_entries(np.full(len(chosen), value))
+        counts = np.zeros(len(chosen), np.int64)
+        if fill.counter in self.tree.by_name:
+            counter = self.tree.by_name[fill.counter]
+            reader = self.tree.reader(counter, self._pool)
+            parts = [selector.take(reader.read(number)) for number, selector in _by_basket(reader.edges, chosen)]
+            counts = decode(counter, parts).values.astype(np.int64)
+        return raw_lists(np.full(int(counts.sum()), value), counts)
+
+
+def _paths(top: Branch, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The names that lead to each branch, in the order of `walk`."""
+    own = (*above, top.name)
+    yield own
+    for child in top.children:
+        yield from _paths(child, own)
+
+
+def _by_basket(edges: Index, chosen: Index) -> list[tuple[int, Selector]]:
     """The baskets with chosen entries, and the positions of those in each."""
     if len(edges) < 2:
         return []
     numbers = np.searchsorted(edges, chosen, side="right") - 1
     parts = np.split(chosen, np.flatnonzero(np.diff(numbers)) + 1)
-    numbered = ((int(np.searchsorted(edges, part[0], side="right")) - 1, part) for part in parts if len(part))
-    return [(number, part - edges[number]) for number, part in numbered]
-
-
-def _windows(source: OpenTree, models: Sequence[Any], chosen: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Entry ranges of about a cluster of chosen bytes each: memory stays flat; at basket borders where they allow."""
-    if not len(chosen):
-        return []
-    total = sum(int(model.member("fTotBytes")) for model in models)
-    per_entry = total / max(source.num_entries, 1)
-    room = max(1, math.floor(TreeWriter.CLUSTER_BYTES / max(per_entry, 1.0)))
-    edges = np.asarray(source.cluster_edges())
-    windows, start = [], 0
-    while start < source.num_entries:
-        first = np.searchsorted(chosen, start)
-        stop = int(chosen[first + room]) if first + room < len(chosen) else source.num_entries
-        border = int(edges[np.searchsorted(edges, stop, side="right") - 1])
-        stop = border if border > start else stop
-        windows.append((start, stop))
-        start = stop
-    return windows
-
-
-def copy_streamers(source: OpenFile, out: RootFile) -> None:
-    """Copy the source's StreamerInfo record as it lies, so that classes that only the source knows stay readable."""
-    file = source.directory.file
-    if file.fSeekInfo:
-        key, stored, size = _read_record(source, file.fSeekInfo)
-        out.set_streamers(key, stored, size)
-
-
-def read_object(source: OpenFile, name: str) -> tuple[Key, bytes, int]:
-    """(key, payload as stored, its size unpacked) of a top-level object, to be added to another file as it lies."""
-    try:
-        position = int(source.directory.key(name).fSeekKey)
-    except READ_FAULTS as error:
-        raise SourceError(f"{source.path}: object {name!r} cannot be found again: {one_line(error)}") from error
-    return _read_record(source, position)
-
-
-def has_attachments(source: OpenFile, tree: str) -> bool:
-    """Whether a TTree carries an index, friends, user info or a branch reference: its last members, else zero."""
-    _, stored, size = read_object(source, tree)
-    return any(bytes(unpack(memoryview(stored), size))[-_ATTACHMENT_BYTES:])
-
-
-def _read_record(source: OpenFile, position: int) -> tuple[Key, bytes, int]:
-    """The record at `position`; SourceError if its header is no key's."""
-    try:
-        nbytes, version, size, _, length, _ = _KEY_FIELDS.unpack(source.fetch(position, position + _KEY_FIELDS.size))
-        if not 0 < length < nbytes <= _LARGEST_RECORD:
-            raise ValueError(f"a key of {length} bytes in a record of {nbytes}")
-        raw = source.fetch(position, position + nbytes)
-        big = version > 1000
-        class_name, at = decode_string(raw, 34 if big else 26)
-        name, at = decode_string(raw, at)
-        title, _ = decode_string(raw, at)
-    except (ValueError, IndexError, struct.error, OSError) as error:
-        where = f"{source.path}: the record at byte {position}"
-        raise SourceError(f"{where} cannot be read: {error}; the file is damaged, fetch it again") from error
-    key = Key(class_name, name, title, big=big)
-    if key.length != length:
-        raise SourceError(f"{source.path}: the record of {name!r} has a key of another form, and cannot be copied")
-    return key, raw[length:], size
+    firsts = [int(np.searchsorted(edges, part[0], side="right")) - 1 for part in parts]
+    return [(number, Selector(part - edges[number])) for number, part in zip(firsts, parts, strict=True)]

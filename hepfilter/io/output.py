@@ -1,136 +1,171 @@
-"""The file of a skim: chosen entries of one tree of each source, all its other trees and objects, added columns."""
+"""A file of a skim: clusters of the events' tree with added columns, all other trees, all other objects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hepfilter.errors import OutputError, SourceError
-from hepfilter.io.container import RootFile
-from hepfilter.io.copying import copy_entries, copy_streamers, describe_tree, has_attachments, read_object
-from hepfilter.io.reading import OpenFile, OpenTree
-from hepfilter.io.treewriter import TreeWriter
-from hepfilter.io.ttree import Branch, Leaf
+from hepfilter.errors import OutputError
+from hepfilter.io.baskets import raw_entries
+from hepfilter.io.compression import Compression
+from hepfilter.io.container import PackedBasket, Publication, RootFile
+from hepfilter.io.copying import CopyPlan, cluster_baskets
+from hepfilter.io.histogram import write_cutflow
+from hepfilter.io.layout import TreeLayout
+from hepfilter.io.ntuple import NTupleLayout, OpenNTuple
+from hepfilter.io.reading import NTUPLE, TREE, OpenFile, open_file
+from hepfilter.io.rntuple.writing import NTupleWriter
+from hepfilter.io.sources import Source
+from hepfilter.io.streamers import described_classes, streamers
+from hepfilter.io.treewriter import TreeWriter, pack_basket
+from hepfilter.io.ttree import Leaf
 from hepfilter.io.writing import Column, column_branch, write_string
 
 # Classes whose objects point to other places in their file, so that their own bytes are not all of them.
 _POINTING = ("TDirectory", "RNTuple", "TNtuple", "TChain", "TBranch")
+_SUMMED = ("TH1", "TH2", "TH3", "THn", "TProfile")
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
 
-class SkimOutput:
-    """Collects what each source gives; the file appears under its name when the `with` block ends without an error.
+def is_pointing(kind: str) -> bool:
+    """Whether objects of a class point to other places of their file, so that they are not copied."""
+    return any(word in kind for word in _POINTING)
 
-    Sources are taken in the order given. `skipped` names what could not be copied, as "name (class)".
+
+def is_histogram(kind: str) -> bool:
+    """Whether objects of a class are summed where outputs are."""
+    return kind.startswith(_SUMMED)
+
+
+class EventsOutput:
+    """The events' tree of an output, written cluster by cluster, with added columns behind its branches."""
+
+    def __init__(self, out: RootFile, layout: TreeLayout, added: Sequence[Column]) -> None:
+        self._out = out
+        leaves: dict[str, Leaf] = {}
+        self._added = [(column.name, column_branch(column, leaves)) for column in added]
+        own = layout.fresh_branches()
+        self._first_added = sum(1 for top in own for _ in top.walk())
+        self._writer = TreeWriter(out, layout.header, [*own, *(branch for _, branch in self._added)])
+
+    def write_cluster(self, count: int, baskets: Iterable[tuple[int, PackedBasket]], columns: Columns) -> None:
+        """Write a cluster of `count` events: the baskets of all branches by index, and the values of added columns."""
+        self._writer.write_cluster(count, baskets)
+        added = []
+        for index, (name, branch) in enumerate(self._added, start=self._first_added):
+            entries = raw_entries(columns[name])
+            if entries.count != count:
+                raise OutputError(f"{self._out.path}: column {name} has {entries.count} values for {count} events")
+            added.append((index, pack_basket([entries], branch, self._writer.tree_name, self._out.compression)))
+        self._writer.add_to_cluster(added)
+
+    def close(self) -> None:
+        """Write the tree itself."""
+        self._writer.close()
+
+
+class SkimOutput:
+    """One output; the file appears under its name when the `with` block ends without an error.
+
+    `skipped` names what could not be copied, as "name (class)".
     """
 
-    def __init__(self, path: Path, tree: str, added: Sequence[Column], *, compression: Any) -> None:
+    def __init__(self, path: Path, *, compression: Compression | None, publication: Publication | None = None) -> None:
         self.skipped: list[str] = []
-        self._tree = tree
-        self._added = added
-        self._out = RootFile(path, compression=compression)
-        self._writers: dict[str, TreeWriter] = {}
-        self._layouts: dict[str, tuple[str, list[Branch]]] = {}
+        self._out = RootFile(path, compression=compression, publication=publication)
         self._objects: set[tuple[str, bytes]] = set()
-        self._streamers: set[tuple[str, int]] | None = None
+        self._classes: frozenset[tuple[str, int]] | None = None
 
     def __enter__(self) -> "SkimOutput":
         self._out.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: Any) -> None:
-        with self._out:
-            if value is not None:
-                raise value
-            for writer in self._writers.values():
-                writer.close()
+        self._out.__exit__(kind, value, trace)
 
-    def add_source(self, source: OpenFile, kept: npt.NDArray[np.bool_], columns: Columns) -> None:
-        """Copy the entries where `kept` (bool, one an entry) is true, with the added `columns` for them.
+    @contextmanager
+    def new_events(self, layout: TreeLayout, added: Sequence[Column]) -> Iterator[EventsOutput]:
+        """The events' tree, as a TTree; `added` are the columns that come behind its branches."""
+        events = EventsOutput(self._out, layout, added)
+        yield events
+        events.close()
 
-        SourceError if the source has no such tree or not as many entries, OutputError if its branches are others.
+    def copy_ntuple(
+        self,
+        name: str,
+        layout: NTupleLayout,
+        chosen: Sequence[tuple[Source, npt.NDArray[np.int64]]],
+        *,
+        columns: Sequence[Column] = (),
+        added: Sequence[Columns] = (),
+    ) -> int:
+        """Copy the chosen entries (int64, rising) of an RNTuple of each source, with the values of added columns.
+
+        The number of bytes that were read of the sources.
         """
-        if self._tree not in source.tree_names:
-            raise SourceError(
-                f"{source.path}: no tree {self._tree}, which the first input has; skim files of one layout at a time"
-            )
+        writer: NTupleWriter | None = None
+        read = 0
+        for number, (source, entries) in enumerate(chosen):
+            with open_file(source) as file:
+                table = file.table(name)
+                assert isinstance(table, OpenNTuple)
+                if writer is None:
+                    writer = NTupleWriter(self._out, table.ntuple, columns, drop=layout.drop)
+                kept = np.zeros(table.num_entries, bool)
+                kept[entries] = True
+                writer.copy(table.ntuple, kept, added[number] if columns else None)
+                read += file.source.read
+        if writer is not None:
+            writer.close()
+        return read
+
+    def copy_tree(self, plan: CopyPlan) -> None:
+        """Copy another tree, whole, as its plan says."""
+        header = plan.layout.header
+        with TreeWriter(self._out, header, plan.layout.fresh_branches()) as writer:
+            total = sum(1 for _ in plan.branches)
+            for cluster, copied in zip(plan.clusters, cluster_baskets(plan, (0, total)), strict=True):
+                writer.write_cluster(cluster.count, copied.baskets)
+
+    def copy_objects(self, source: OpenFile, *, histograms: bool = True, leave: Collection[str] = ()) -> None:
+        """Copy what is neither tree nor folder, once if it is the same everywhere; `skipped` tells what cannot be.
+
+        Those named in `leave` are left out; so are histograms, without `histograms`: whoever adds the outputs up would
+        count them twice. OutputError if the source describes classes that the first did not.
+        """
         self._copy_streamers(source)
-        self._copy_objects(source)
-        for name in source.tree_names:
-            tree = source.tree(name)
-            if has_attachments(source, name):
-                self.skipped.append(f"{source.path}: friends, index or user info of tree {name}")
-            if name == self._tree:
-                if tree.num_entries != len(kept):
-                    what = f"tree {name} has {tree.num_entries} entries, it had {len(kept)}"
-                    raise SourceError(f"{source.path}: {what}; the file changed while it was read")
-                tree = tree.without(column.name for column in self._added)
-                copy_entries(tree, self._writer(tree), kept, columns)
-            else:
-                copy_entries(tree, self._writer(tree), np.ones(tree.num_entries, bool), {})
+        for name, entry in source.entries.items():
+            kind = entry.key.class_name
+            if name in leave or kind in (TREE, NTUPLE):
+                continue
+            if is_pointing(kind):
+                self.skipped.append(f"{source.path}: {name} ({kind})")
+            elif histograms or not is_histogram(kind):
+                record = source.record(entry.position)
+                if (name, record.stored) not in self._objects:
+                    self._objects.add((name, record.stored))
+                    self._out.add_stored(record.key, record.stored, record.size)
+
+    def _copy_streamers(self, source: OpenFile) -> None:
+        """The class descriptions of the first source serve; a later one may not need others."""
+        known = described_classes(source)
+        if self._classes is None:
+            self._classes = known
+            record = streamers(source)
+            if record is not None:
+                self._out.set_streamers(record.key, record.stored, record.size)
+        elif not known <= self._classes:
+            more = ", ".join(sorted(f"{name} {version}" for name, version in known - self._classes)[:5])
+            raise OutputError(f"{source.path}: describes classes that the first input does not: {more}; skim it apart")
 
     def write_string(self, name: str, text: str) -> None:
         """Write `text` as a TObjString."""
         write_string(self._out, name, text)
 
-    @property
-    def num_entries(self) -> int:
-        """Entries of the main tree so far."""
-        writer = self._writers.get(self._tree)
-        return writer.num_entries if writer else 0
-
-    def _copy_streamers(self, source: OpenFile) -> None:
-        """The class descriptions of the first source serve; a later one may not need others."""
-        known = {(name, version) for name, versions in source.directory.file.streamers.items() for version in versions}
-        if self._streamers is None:
-            self._streamers = known
-            copy_streamers(source, self._out)
-        elif not known <= self._streamers:
-            more = ", ".join(sorted(f"{name} {version}" for name, version in known - self._streamers)[:5])
-            raise OutputError(f"{source.path}: describes classes that the first input does not: {more}; skim it apart")
-
-    def _copy_objects(self, source: OpenFile) -> None:
-        """Copy what is neither tree nor folder, once if it is the same everywhere; `skipped` tells what cannot be."""
-        for name, kind in source.class_names.items():
-            if any(word in kind for word in _POINTING):
-                self.skipped.append(f"{source.path}: {name} ({kind})")
-            elif kind != "TTree":
-                record = read_object(source, name)
-                if (name, record[1]) not in self._objects:
-                    self._objects.add((name, record[1]))
-                    self._out.add_stored(*record)
-
-    def _writer(self, tree: OpenTree) -> TreeWriter:
-        """The writer of a tree: made for the first source that has it, and for later ones checked to fit."""
-        header, branches = describe_tree(tree)
-        if tree.name in self._writers:
-            first_path, first = self._layouts[tree.name]
-            _check_same_layout(tree, branches, first_path, first)
-            return self._writers[tree.name]
-        self._layouts[tree.name] = (tree.path, branches)
-        leaves: dict[str, Leaf] = {}
-        added = [column_branch(column, leaves) for column in self._added] if tree.name == self._tree else []
-        writer = self._writers[tree.name] = TreeWriter(self._out, header, [*branches, *added])
-        return writer
-
-
-def _check_same_layout(tree: OpenTree, branches: Sequence[Branch], first_path: str, first: Sequence[Branch]) -> None:
-    """OutputError that names the branches in which a later source differs; otherwise take over its counters' maxima."""
-    own, wanted = (
-        {branch.name: branch.signature for top in tops for branch in top.walk()} for tops in (branches, first)
-    )
-    different = [name for name in {**wanted, **own} if own.get(name) != wanted.get(name)]
-    if different or list(own) != list(wanted):
-        names = (
-            ", ".join(different[:5]) + (f" and {len(different) - 5} more" if len(different) > 5 else "")
-            if different
-            else "their order"
-        )
-        raise OutputError(
-            f"{tree.path}: tree {tree.name} differs from {first_path} in {names}; skim files of one layout at a time"
-        )
-    for mine, theirs in zip(first, branches, strict=True):
-        mine.widen(theirs)
+    def write_cutflow(self, name: str, title: str, steps: Sequence[tuple[str, float]]) -> None:
+        """Write (label, content) of each step as a TH1D."""
+        write_cutflow(self._out, name, title, steps)

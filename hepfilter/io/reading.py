@@ -1,197 +1,292 @@
-"""Opening ROOT files and reading columns; each fault becomes a SourceError that tells file, tree and branch."""
+"""Opening ROOT files and their trees; each fault becomes a SourceError that tells file, tree and branch."""
 
-import lzma
-import os
-import struct
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import awkward as ak
-import cramjam
-import uproot
+import numpy as np
+import numpy.typing as npt
 
 from hepfilter.errors import SourceError, nearest
+from hepfilter.events.expressions import Column
+from hepfilter.io import foreign
+from hepfilter.io.baskets import BasketReader, Entries, LayoutPool
+from hepfilter.io.bytesource import ByteSource, open_local
+from hepfilter.io.compression import UNPACK_FAULTS, Compression, read_code
+from hepfilter.io.directory import Directory, Entry, Record, read_directory, read_end, read_record
+from hepfilter.io.ntuple import OpenNTuple
+from hepfilter.io.plain import decode, is_plain
+from hepfilter.io.rntuple.reading import read_ntuple
 from hepfilter.io.sources import Source
+from hepfilter.io.text import one_line
+from hepfilter.io.ttree import Branch
+from hepfilter.io.ttree_reading import PARSE_FAULTS, TreeMetadata, parse_tree
 
-Fetch = Callable[[int, int], bytes]
-"""The bytes [start, stop) of a file."""
+if TYPE_CHECKING:
+    import awkward as ak
 
-# What uproot raises on damaged bytes, which may lead its readers anywhere; used around calls of uproot alone.
-READ_FAULTS = (
-    OSError, ValueError, TypeError, KeyError, IndexError, EOFError, AssertionError, NotImplementedError,
-    AttributeError, OverflowError, MemoryError, struct.error, zlib.error, lzma.LZMAError,
-    cramjam.DecompressionError, uproot.DeserializationError,
-)  # fmt: skip
+TREE, NTUPLE = "TTree", "ROOT::RNTuple"
 
 
 @dataclass(frozen=True)
 class OpenTree:
-    """A TTree of an open file, without its `hidden` top-level branches; `tree` is uproot's, `fetch` the file's."""
+    """A TTree of an open file, without its `hidden` top-level branches."""
 
     path: str
     name: str
-    tree: Any
-    fetch: Fetch
+    metadata: TreeMetadata
+    source: ByteSource
     hidden: frozenset[str] = frozenset()
 
     def without(self, names: Iterable[str]) -> "OpenTree":
         """The same tree as if it had no top-level branches of these names."""
         return replace(self, hidden=self.hidden | frozenset(names))
 
-    @property
-    def branches(self) -> list[Any]:
-        """The top-level branches (uproot's), in the file's order."""
-        return [branch for branch in self.tree.branches if branch.name not in self.hidden]
+    @cached_property
+    def branches(self) -> list[Branch]:
+        """The top-level branches, in the file's order."""
+        return [branch for branch in self.metadata.branches if branch.name not in self.hidden]
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Branch]:
+        """Every branch, those below others too, by its name; of several of one name the first."""
+        found: dict[str, Branch] = {}
+        for branch in (branch for top in self.branches for branch in top.walk()):
+            found.setdefault(branch.name, branch)
+        return found
 
     @property
     def num_entries(self) -> int:
         """Number of entries."""
-        return int(self.tree.num_entries)
+        return self.metadata.num_entries
 
     @property
     def branch_names(self) -> tuple[str, ...]:
-        """The names of the top-level branches, in the file's order."""
-        return tuple(branch.name for branch in self.branches)
+        """The names of all branches, those below others too, in the file's order."""
+        return tuple(self.by_name)
 
-    def arrays(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> dict[str, ak.Array]:
+    @property
+    def entry_bytes(self) -> tuple[float, float]:
+        """Mean bytes of an entry of all branches: unpacked, and in the file."""
+        sizes = [branch.source_bytes for top in self.branches for branch in top.walk()]
+        entries = max(self.num_entries, 1)
+        return sum(size for size, _ in sizes) / entries, sum(size for _, size in sizes) / entries
+
+    def reader(self, branch: Branch, pool: LayoutPool) -> BasketReader:
+        """A reader of one branch's baskets."""
+        return BasketReader(
+            branch, self.source, where=f"{self.path}: tree {self.name}", num_entries=self.num_entries, pool=pool
+        )
+
+    def arrays(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> "dict[str, ak.Array]":
         """The entries [start, stop) of some branches, as one awkward array each. SourceError if a basket is damaged."""
-        if not names:
-            return {}
-        missing = [name for name in names if name not in self.tree]
+        plain = self._plain(names, start, stop)
+        others = [name for name in names if name not in plain]
+        found = foreign.read_tree(self.path, self.name, others, start, stop) if others else {}
+        return {name: foreign.to_awkward(plain[name]) if name in plain else found[name] for name in names}
+
+    def values(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> dict[str, Column]:
+        """The entries [start, stop) of some branches as flat values, with offsets where there is a list per entry.
+
+        SourceError if a branch holds anything else, or a basket is damaged.
+        """
+        plain = self._plain(names, start, stop)
+        others = [name for name in names if name not in plain]
+        found = foreign.read_tree(self.path, self.name, others, start, stop) if others else {}
+        where = f"{self.path}: tree {self.name}"
+        return plain | {name: foreign.to_values(array, f"{where}: branch {name}") for name, array in found.items()}
+
+    def _plain(self, names: Sequence[str], start: int, stop: int | None) -> dict[str, Column]:
+        """Those of the named branches that hold plain numbers; no reader but our own is needed for them."""
+        missing = [name for name in names if name not in self.by_name]
         if missing:
             close = nearest(missing[0], self.branch_names)
             raise SourceError(f"{self.path}: tree {self.name} has no branch {missing[0]!r}{close}")
-        try:
-            columns = self.tree.arrays(list(names), entry_start=start, entry_stop=stop, library="ak", how=dict)
-        except READ_FAULTS as error:
-            raise SourceError(self._fault(names, start, stop, error)) from error
-        return {name: columns[name] for name in names}
+        stop, pool = self.num_entries if stop is None else min(stop, self.num_entries), LayoutPool()
+        branches = [self.by_name[name] for name in names if is_plain(self.by_name[name])]
+        return {branch.name: decode(branch, self._entries(branch, start, stop, pool)) for branch in branches}
+
+    def _entries(self, branch: Branch, start: int, stop: int, pool: LayoutPool) -> list[Entries]:
+        """The entries [start, stop) of a branch, in pieces as they lie in its baskets."""
+        reader = self.reader(branch, pool)
+        numbers = [
+            number
+            for number, (low, high) in enumerate(zip(reader.edges, reader.edges[1:], strict=False))
+            if low < stop and start < high
+        ]
+        pieces = []
+        for number, raw in zip(numbers, self.source.many([reader.span(number) for number in numbers]), strict=True):
+            low, entries = int(reader.edges[number]), reader.parse(number, raw)
+            pieces.append(entries.slice(max(start - low, 0), min(stop - low, entries.count)))
+        return pieces
 
     def cluster_edges(self, names: Iterable[str] | None = None) -> list[int]:
         """The entries at which baskets of all branches (or those named) begin together, 0 and the end included."""
-        edges: set[int] | None = None
-        for branch in self.branches if names is None else [self.tree[name] for name in names]:
-            own = set(branch.entry_offsets)
-            edges = own if edges is None else edges & own
-        return sorted((edges or set()) | {0, self.num_entries})
+        branches = self.branches if names is None else [self.by_name[name] for name in names]
+        return common_edges([branch for top in branches for branch in top.walk()], self.num_entries)
 
-    def _fault(self, names: Sequence[str], start: int, stop: int | None, error: BaseException) -> str:
-        """The message for a read that failed: the branch at fault is found by reading them one by one."""
-        for name in names:
-            try:
-                self.tree[name].array(entry_start=start, entry_stop=stop)
-            except READ_FAULTS as single:
-                reason = one_line(single)
-                where = (
-                    f"{self.path}: tree {self.name}, branch {name}, entries {start} to {(stop or self.num_entries) - 1}"
-                )
-                return f"{where} cannot be read: {reason}; the file is damaged, fetch it again"
-        return f"{self.path}: tree {self.name} cannot be read: {one_line(error)}"
+
+def common_edges(branches: Iterable[Branch], num_entries: int) -> list[int]:
+    """The entries at which baskets of all branches that have any begin together, 0 and the end included."""
+    different: dict[bytes, npt.NDArray[np.int64]] = {}
+    for branch in branches:
+        if branch.stored is not None and len(branch.stored.edges) > 1:
+            different[branch.stored.key] = branch.stored.edges
+    common: set[int] | None = None
+    for edges in different.values():
+        own = set(edges.tolist())
+        common = own if common is None else common & own
+    return sorted((common or set()) | {0, num_entries})
+
+
+Table = OpenTree | OpenNTuple
+"""Whatever holds events: a TTree or an RNTuple."""
 
 
 @dataclass(frozen=True)
 class OpenFile:
-    """An open ROOT file.
-
-    `class_names` maps each top-level key (newest cycle) to its class; `fetch` gives bytes; `compression` is the file's
-    own (uproot's object, None for none).
-    """
+    """An open ROOT file: its directory, and its bytes."""
 
     path: str
-    directory: Any
-    class_names: Mapping[str, str]
-    fetch: Fetch
-    compression: Any
+    directory: Directory
+    source: ByteSource
+
+    @cached_property
+    def entries(self) -> Mapping[str, Entry]:
+        """The newest cycle of each top-level object, by name."""
+        return {entry.key.name: entry for entry in self.directory.entries}
+
+    @property
+    def class_names(self) -> Mapping[str, str]:
+        """The class of each top-level object, by name, in the file's order."""
+        return {name: entry.key.class_name for name, entry in self.entries.items()}
 
     @property
     def tree_names(self) -> tuple[str, ...]:
         """The names of the TTrees at the top level, in the file's order."""
-        return tuple(name for name, kind in self.class_names.items() if kind == "TTree")
+        return tuple(name for name, kind in self.class_names.items() if kind == TREE)
+
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """The names of the TTrees and RNTuples at the top level, in the file's order."""
+        return tuple(name for name, kind in self.class_names.items() if kind in (TREE, NTUPLE))
 
     @property
     def uuid(self) -> str:
         """The file's identity, which a byte copy of it shares."""
-        return str(self.directory.file.uuid)
+        return self.directory.uuid
+
+    @property
+    def compression(self) -> Compression | None:
+        """The file's own compression."""
+        return read_code(self.directory.code)
 
     def tree(self, *candidates: str) -> OpenTree:
-        """The first of the named trees that is there; SourceError names those that are."""
+        """The first of the named TTrees that is there; SourceError names the objects that are."""
+        found = self.table(*candidates)
+        if isinstance(found, OpenNTuple):
+            raise SourceError(f"{self.path}: {found.name} is an RNTuple; a TTree is needed here")
+        return found
+
+    def table(self, *candidates: str) -> "Table":
+        """The first of the named TTrees and RNTuples that is there; SourceError names the objects that are."""
         for name in candidates:
             kind = self.class_names.get(name)
-            if kind == "TTree":
+            if kind == TREE:
                 return self._open_tree(name)
-            if kind is not None and "RNTuple" in kind:
-                raise SourceError(
-                    f"{self.path}: {name} is an RNTuple; this version reads TTrees, convert it with ROOT first"
-                )
+            if kind == NTUPLE:
+                ntuple = read_ntuple(self.source, self.path, name, self.entries[name].position)
+                return OpenNTuple(self.path, name, ntuple, self.source)
         there = ", ".join(f"{name} ({kind})" for name, kind in self.class_names.items()) or "none"
         hint = (
             "name another as FILE.root:TREE, with a --schema for its branches"
-            if self.tree_names
+            if self.table_names
             else "it holds no tree"
         )
         raise SourceError(f"{self.path}: no tree {' or '.join(candidates)}; objects in the file: {there}; {hint}")
 
-    def _open_tree(self, name: str) -> OpenTree:
+    def record(self, position: int) -> Record:
+        """The record at a position of the file; SourceError if there is none."""
         try:
-            return OpenTree(self.path, name, self.directory[name], self.fetch)
-        except READ_FAULTS as error:
+            return read_record(self.source, position)
+        except PARSE_FAULTS as error:
+            where = f"{self.path}: the record at byte {position}"
+            raise SourceError(
+                f"{where} cannot be read: {one_line(error)}; the file is damaged, fetch it again"
+            ) from error
+
+    @cached_property
+    def _tree_records(self) -> dict[str, Record]:
+        return {}
+
+    def tree_record(self, name: str) -> Record:
+        """The record of a tree itself, read once; SourceError if it cannot be."""
+        if name not in self._tree_records:
+            self._tree_records[name] = self.record(self.entries[name].position)
+        return self._tree_records[name]
+
+    def _open_tree(self, name: str) -> OpenTree:
+        record = self.tree_record(name)
+        try:
+            metadata = parse_tree(record.payload(), record.key.length)
+        except (*PARSE_FAULTS, *UNPACK_FAULTS, RecursionError) as error:
             raise SourceError(f"{self.path}: tree {name} cannot be read: {one_line(error)}") from error
+        return OpenTree(self.path, name, metadata, self.source)
 
 
 @contextmanager
 def open_file(source: Source) -> Iterator[OpenFile]:
-    """Open a ROOT file for reading. SourceError if it is missing, no ROOT file, or cut short."""
-    local = "://" not in source.path
-    if local:
-        _check_local(Path(source.path))
-    # not memory-mapped: arrays that outlive a mapping would read freed memory
-    options = {"handler": uproot.source.file.MultithreadedFileSource, "num_workers": 1} if local else {}
-    try:
-        directory = uproot.open(source.path, **options)
-        names = {name: str(kind) for name, kind in directory.classnames(recursive=False, cycle=False).items()}
-        compression = directory.file.compression
-    except ImportError as error:
-        raise SourceError(f"{source.path}: remote files need more: pip install 'hepfilter[remote]'") from error
-    except READ_FAULTS as error:
-        raise SourceError(f"{source.path}: cannot be opened as a ROOT file: {one_line(error)}") from error
-    with directory, _fetcher(directory, local=local) as fetch:
-        yield OpenFile(source.path, directory, names, fetch, compression)
+    """Open a ROOT file for reading, by the first of its addresses that can be.
+
+    SourceError (that of the first) if it is missing, no ROOT file, or cut short.
+    """
+    with ExitStack() as stack:
+        faults: list[SourceError] = []
+        for address in (source.path, *source.replicas):
+            try:
+                file = stack.enter_context(_open_address(address))
+                break
+            except SourceError as fault:
+                faults.append(fault)
+        else:
+            raise faults[0]
+        yield file
 
 
 @contextmanager
-def _fetcher(directory: Any, *, local: bool) -> Iterator[Fetch]:
-    """Positional reads: straight from the descriptor of a local file, through uproot's source for a remote one."""
-    if not local:
-        source = directory.file.source
-        yield lambda start, stop: bytes(source.chunk(start, stop).raw_data)
+def _open_address(address: str) -> Iterator[OpenFile]:
+    if "://" in address:
+        with foreign.open_remote(address) as remote:
+            yield _open(address, remote)
         return
-    with Path(directory.file_path).open("rb") as stream:
-        yield lambda start, stop: os.pread(stream.fileno(), stop - start, start)
+    _check_local(Path(address))
+    with open_local(Path(address)) as local:
+        yield _open(address, local)
+
+
+def _open(path: str, source: ByteSource) -> OpenFile:
+    try:
+        return OpenFile(path, read_directory(source), source)
+    except (*PARSE_FAULTS, OSError) as error:
+        raise SourceError(f"{path}: cannot be opened as a ROOT file: {one_line(error)}") from error
 
 
 def _check_local(path: Path) -> None:
     """The faults that can be told from the first bytes, in plainer words than a reader's."""
     if path.is_dir():
         raise SourceError(f"{path}: is a folder, not a ROOT file")
+    if path.exists() and not path.is_file():
+        raise SourceError(f"{path}: is no plain file")
     try:
         with path.open("rb") as stream:
-            head = stream.read(20)
+            end = read_end(stream.read(20))
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(head) < 20 or head[:4] != b"root":
-        raise SourceError(f"{path}: is no ROOT file (it does not begin with 'root'); give a .root file")
-    version, _ = struct.unpack_from(">ii", head, 4)
-    (end,) = struct.unpack_from(">q" if version >= 1_000_000 else ">i", head, 12)
+    except ValueError as error:
+        raise SourceError(f"{path}: is no ROOT file ({error}); give a .root file") from error
     size = path.stat().st_size
     if size < end:
         raise SourceError(f"{path}: is cut short: its header says {end} bytes, the file has {size}; fetch it again")
-
-
-def one_line(error: BaseException) -> str:
-    """An exception's text on one line, short enough for a message."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."

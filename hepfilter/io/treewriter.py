@@ -1,18 +1,27 @@
-"""Writing one tree: entries are gathered per branch and flushed as clusters of one basket a branch."""
+"""Writing one tree: clusters of one basket a branch, and the tree's metadata at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from hepfilter.errors import OutputError
 from hepfilter.io.baskets import Entries, basket_payload
-from hepfilter.io.container import Key, RootFile
+from hepfilter.io.compression import Compression, pack
+from hepfilter.io.container import Key, PackedBasket, RootFile
 from hepfilter.io.ttree import Branch, TreeHeader, stream_tree
 
 
-class TreeWriter:
-    """Collects the entries of a tree's branches. Used as a context manager: the tree's metadata is written at the end.
+def pack_basket(pieces: Sequence[Entries], branch: Branch, tree: str, compression: Compression | None) -> PackedBasket:
+    """The basket of a branch that holds `pieces`, compressed; OutputError if they are more than one can hold."""
+    key_length = Key("TBasket", branch.name, tree).length
+    tail, payload = basket_payload(pieces, key_length, variable=branch.entry_offset_length > 0)
+    return PackedBasket(tail, pack(payload, compression), len(payload))
 
-    Every branch must receive the same entries between two calls of `count_entries`.
+
+class TreeWriter:
+    """Writes a tree: whole clusters by `write_cluster`, or entries by `append`, gathered until a cluster is full.
+
+    Used as a context manager: the tree's metadata is written at the end. Every branch must receive the same entries
+    between two calls of `count_entries`.
     """
 
     CLUSTER_BYTES: ClassVar[int] = (
@@ -41,15 +50,22 @@ class TreeWriter:
         """The tree's name."""
         return self._header.name
 
-    @property
-    def names(self) -> list[str]:
-        """The names of all branches, sub-branches included, in the order of their indices."""
-        return [branch.name for branch in self._branches]
+    def write_cluster(self, count: int, baskets: Iterable[tuple[int, PackedBasket]]) -> None:
+        """Write the baskets of a cluster of `count` entries: (index of the branch, basket) of each that holds data."""
+        self._clusters.append(count)
+        self.add_to_cluster(baskets)
 
-    @property
-    def num_entries(self) -> int:
-        """Entries counted so far."""
-        return sum(self._clusters) + self._pending
+    def add_to_cluster(self, baskets: Iterable[tuple[int, PackedBasket]]) -> None:
+        """Write more baskets of the cluster that was begun last."""
+        count = self._clusters[-1]
+        for index, basket in baskets:
+            branch = self._branches[index]
+            seek, stored, size = self._out.add_basket(self.tree_name, branch.name, basket)
+            branch.basket_seeks.append(seek)
+            branch.basket_bytes.append(stored)
+            branch.basket_entries.append(count)
+            branch.zipped_bytes += stored
+            branch.total_bytes += size
 
     def append(self, index: int, entries: Entries) -> None:
         """Add entries to branch `index`."""
@@ -63,30 +79,23 @@ class TreeWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write one basket of each branch that holds data."""
+        """Write what was appended as a cluster."""
         if not self._pending:
             return
-        for branch, pieces in zip(self._branches, self._pieces, strict=True):
-            if pieces:
-                self._write_basket(branch, pieces)
-                pieces.clear()
-        self._clusters.append(self._pending)
-        self._pending = self._bytes = 0
-
-    def _write_basket(self, branch: Branch, pieces: list[Entries]) -> None:
-        count = sum(piece.count for piece in pieces)
-        if count != self._pending:
-            raise OutputError(
-                f"{self._out.path}: branch {branch.name} has {count} entries, tree {self.tree_name} {self._pending}"
-            )
-        key_length = Key("TBasket", branch.name, self._header.name).length
-        tail, payload = basket_payload(pieces, key_length, variable=branch.entry_offset_length > 0)
-        seek, stored, size = self._out.add_basket(self._header.name, branch.name, tail, payload)
-        branch.basket_seeks.append(seek)
-        branch.basket_bytes.append(stored)
-        branch.basket_entries.append(count)
-        branch.zipped_bytes += stored
-        branch.total_bytes += size
+        gathered = [(index, pieces) for index, pieces in enumerate(self._pieces) if pieces]
+        for index, pieces in gathered:
+            count = sum(piece.count for piece in pieces)
+            if count != self._pending:
+                what = f"branch {self._branches[index].name} has {count} entries, tree {self.tree_name} {self._pending}"
+                raise OutputError(f"{self._out.path}: {what}")
+        pending, self._pending, self._bytes = self._pending, 0, 0
+        packed = (
+            (index, pack_basket(pieces, self._branches[index], self.tree_name, self._out.compression))
+            for index, pieces in gathered
+        )
+        self.write_cluster(pending, packed)
+        for _, pieces in gathered:
+            pieces.clear()
 
     def close(self) -> None:
         """Flush the rest and write the tree itself."""

@@ -5,12 +5,16 @@ branch (names, titles, leaf types, counters) is kept as given; only sizes, posit
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hepfilter.errors import OutputError
 from hepfilter.io.buffer import ObjectBuffer
+
+if TYPE_CHECKING:
+    from hepfilter.io.ttree_reading import StoredBaskets
 
 # class of a leaf → layout of its fMinimum and fMaximum
 LEAF_RANGES = {
@@ -62,7 +66,11 @@ class Element:
 
 @dataclass(eq=False)
 class Branch:
-    """A TBranch (or a TBranchElement, with `element`) and the baskets that were written for it."""
+    """A TBranch (or a TBranchElement, with `element`), and the baskets that were written for it.
+
+    Of a branch that was read, `stored` tells where its baskets lie, `source_bytes` how many they are, unpacked and in
+    the file, and `obstacle` what it has that cannot be copied, if anything.
+    """
 
     name: str
     title: str
@@ -80,6 +88,9 @@ class Branch:
     basket_seeks: list[int] = field(default_factory=list)
     total_bytes: int = 0
     zipped_bytes: int = 0
+    stored: "StoredBaskets | None" = None
+    source_bytes: tuple[int, int] = (0, 0)
+    obstacle: str = ""
 
     def walk(self) -> Iterator["Branch"]:
         """This branch and all below it, in ROOT's order."""
@@ -111,6 +122,31 @@ class Branch:
                 leaf.length = max(leaf.length, leaf2.length)
             if mine.element and theirs.element:
                 mine.element = replace(mine.element, maximum=max(mine.element.maximum, theirs.element.maximum))
+
+
+def copy_branches(tops: Sequence[Branch]) -> tuple[Branch, ...]:
+    """The branches anew, with no basket read or written; what they refer to among one another they do in the copy."""
+    leaves: dict[int, Leaf] = {}
+    branches: dict[int, Branch] = {}
+
+    def copy_leaf(leaf: Leaf | None) -> Leaf | None:
+        if leaf is not None and id(leaf) not in leaves:
+            made = leaves[id(leaf)] = copy(leaf)
+            made.count = copy_leaf(leaf.count)
+        return None if leaf is None else leaves[id(leaf)]
+
+    def copy_branch(branch: Branch) -> Branch:
+        if id(branch) not in branches:
+            made = branches[id(branch)] = copy(branch)
+            made.basket_bytes, made.basket_entries, made.basket_seeks, made.stored = [], [], [], None
+            made.leaves = [made_leaf for leaf in branch.leaves if (made_leaf := copy_leaf(leaf)) is not None]
+            made.children = [copy_branch(child) for child in branch.children]
+            if branch.element is not None:
+                counts = [count and copy_branch(count) for count in (branch.element.count, branch.element.count2)]
+                made.element = replace(branch.element, count=counts[0], count2=counts[1])
+        return branches[id(branch)]
+
+    return tuple(copy_branch(top) for top in tops)
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
 from hepfilter.errors import OutputError
-from hepfilter.io.baskets import Entries, raw_entries
+from hepfilter.io.baskets import Entries, raw_entries, raw_lists
 from hepfilter.io.buffer import ObjectBuffer, encode_string
 from hepfilter.io.compression import parse_compression
 from hepfilter.io.container import Key, RootFile
 from hepfilter.io.treewriter import TreeWriter
 from hepfilter.io.ttree import Branch, Leaf, TreeHeader
+
+if TYPE_CHECKING:
+    import awkward as ak
 
 # numpy type → (leaf class, letter in a leaf list)
 _TYPES = {
@@ -34,7 +36,7 @@ _TYPES = {
 }
 _JAGGED_OFFSETS = 4000  # any number but 0: it tells readers that entries vary in size
 
-Jagged: TypeAlias = ak.Array | tuple[npt.NDArray[Any], npt.NDArray[Any]]
+Jagged: TypeAlias = "ak.Array | tuple[npt.NDArray[Any], npt.NDArray[Any]]"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class ArrayTree:
         self._counters = {column.counter: leaves[column.counter] for column in columns if column.counter}
         self.writer = TreeWriter(out, TreeHeader(name, title), branches)
 
-    def extend(self, arrays: Mapping[str, npt.NDArray[Any] | Jagged]) -> None:
+    def extend(self, arrays: Mapping[str, "npt.NDArray[Any] | Jagged"]) -> None:
         """Append events. Flat columns: arrays of one value an event; jagged ones: awkward, or (flat values, counts).
 
         OutputError if a column is missing, unknown, of another length, or disagrees with its counter.
@@ -158,16 +160,21 @@ def _with_counters(columns: Sequence[Column]) -> list[Column]:
 
 
 def _column_entries(
-    column: Column, values: npt.NDArray[Any] | Jagged, counts: dict[str, npt.NDArray[np.int64]]
+    column: Column, values: "npt.NDArray[Any] | Jagged", counts: dict[str, npt.NDArray[np.int64]]
 ) -> Entries:
     """A column's events as bytes; a jagged one also sets or checks the counts of its counter."""
     dtype = np.dtype(column.dtype)
     if column.counter is None:
         return raw_entries(np.asarray(values).astype(dtype, copy=False))
-    flat, numbers = (
-        values if isinstance(values, tuple) else (ak.to_numpy(ak.flatten(values)), ak.to_numpy(ak.num(values)))
-    )
+    flat, numbers = values if isinstance(values, tuple) else _flat(values)
     numbers = np.asarray(numbers, np.int64)
     if not np.array_equal(counts.setdefault(column.counter, numbers), numbers) or numbers.sum() != len(flat):
         raise OutputError(f"column {column.name} disagrees with the other columns of counter {column.counter}")
-    return Entries(raw_entries(np.asarray(flat).astype(dtype, copy=False)).data, len(numbers), numbers * dtype.itemsize)
+    return raw_lists(np.asarray(flat).astype(dtype, copy=False), numbers)
+
+
+def _flat(lists: "ak.Array") -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """(flat values, counts) of an awkward array of lists."""
+    import awkward as ak
+
+    return ak.to_numpy(ak.flatten(lists)), ak.to_numpy(ak.num(lists))

@@ -6,7 +6,6 @@ number of threads changes any operation that an event takes part in. What remain
 linear algebra libraries and processors, is rounded to `GRID`.
 """
 
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from hepfilter.models.checkpoint import load
 from hepfilter.models.device import choose_device
 from hepfilter.models.interest import interest
 from hepfilter.models.metadata import ModelMetadata
+from hepfilter.work.executors import cores
 
 GRID: Final = 2.0**-10
 """Scores are multiples of this, about 0.001 in log-odds. Fine enough: far below what any model resolves; float32 holds
@@ -49,7 +49,7 @@ class Scorer:
         checkpoint = load(name)
         self.device = choose_device(device)
         self.metadata: ModelMetadata = checkpoint.metadata
-        self.threads = 1 if self.device.type == "cuda" else max(1, threads or _usable_cores())
+        self.threads = 1 if self.device.type == "cuda" else max(1, threads or cores())
         self._network = checkpoint.network.to(self.device)
         self._workspace = threading.local()
 
@@ -128,8 +128,3 @@ class Scorer:
         finally:
             # The workers set their own number, but also the one that later threads of this process begin with.
             torch.set_num_threads(before)
-
-
-def _usable_cores() -> int:
-    """Cores that this process may use; where the system does not tell, all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

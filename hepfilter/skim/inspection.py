@@ -10,12 +10,15 @@ from hepfilter.io.events import EventTree, find_events
 from hepfilter.io.reading import OpenFile, open_file
 from hepfilter.io.sources import Source
 
-TREE_CLASSES = ("TTree", "RNTuple")
+TREE_CLASSES = ("TTree", "TNtuple", "RNTuple")
 
 
 @dataclass(frozen=True)
 class TreeSummary:
-    """A tree of the file. `entries` and `branches` are None where this version cannot read it (an RNTuple)."""
+    """A TTree or RNTuple of the file: its entries, and its branches or top-level fields.
+
+    Both are None for kinds that are not read, such as a TNtuple or an RNTuple of a ROOT before 6.34.
+    """
 
     name: str
     kind: str
@@ -99,11 +102,12 @@ def _summarise_trees(file: OpenFile) -> tuple[TreeSummary, ...]:
     """The trees at the top level, in the file's order."""
     summaries = []
     for name, kind in file.class_names.items():
-        if kind == "TTree":
-            tree = file.tree(name)
-            summaries.append(TreeSummary(name, kind, tree.num_entries, len(tree.branch_names)))
+        short = kind.removeprefix("ROOT::")
+        if name in file.table_names:
+            table = file.table(name)
+            summaries.append(TreeSummary(name, short, table.num_entries, len(table.branch_names)))
         elif any(word in kind for word in TREE_CLASSES):
-            summaries.append(TreeSummary(name, kind.removeprefix("ROOT::"), None, None))
+            summaries.append(TreeSummary(name, short, None, None))
     return tuple(summaries)
 
 
@@ -132,9 +136,9 @@ def _inspect_events(
         schema=schema.name,
         title=schema.title,
         entries=found.tree.num_entries,
-        identity=binding.identity,
-        weight=binding.weight,
-        bookkeeping=tuple(name for name in schema.bookkeeping if name in file.tree_names),
+        identity=binding.books.identity,
+        weight=binding.books.weight,
+        bookkeeping=tuple(name for name in schema.bookkeeping if name in file.table_names),
         collections=collections,
         absent=binding.absent,
         events_read=len(events),

@@ -1,170 +1,292 @@
-"""The main job: read, build graphs, score, decide, fetch, write. Only chosen events cost their payload."""
+"""The main job: read, cut, build graphs, score, decide, fetch, write. Only chosen events cost their payload."""
 
-import json
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from fractions import Fraction
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hepfilter import __version__
 from hepfilter.errors import OutputError, SourceError, UsageError
-from hepfilter.io.compression import parse_compression
-from hepfilter.io.container import refuse_output
+from hepfilter.events.identity import Identity
+from hepfilter.io.branch_selection import BranchChoice
+from hepfilter.io.container import Publication, refuse_output
+from hepfilter.io.event_list import write_event_list
+from hepfilter.io.layout import Layout, some
 from hepfilter.io.output import SkimOutput
-from hepfilter.io.reading import open_file
-from hepfilter.io.sources import Source, expand_sources
-from hepfilter.io.writing import Column
-from hepfilter.scoring.files import Progress, ScoredFile, score_files
-from hepfilter.skim.report import FileCount, SkimReport
-from hepfilter.trigger.selection import Selection, keep_fraction
+from hepfilter.io.sources import Source, expand_inputs
+from hepfilter.skim.cuts import Cuts
+from hepfilter.skim.outputs import KeptEvents, OutputWriter, output_paths
+from hepfilter.skim.provenance import write_provenance
+from hepfilter.skim.recipe import Recipe
+from hepfilter.skim.report import CutflowStep, FileCount, SkimReport, add_cutflows
+from hepfilter.skim.survey import SurveyedFile, Surveyor
+from hepfilter.trigger.selection import Selection, keep_above, keep_fraction
 
-INTEREST = Column("HepFilter_interest", "float32", "hepfilter: log-odds that the event is interesting")
-PASSED = Column("HepFilter_passed", "bool", "hepfilter: the event passed the selection")
-PROVENANCE = "HepFilter_provenance"
-_NO_UUID = "00000000-0000"
+if TYPE_CHECKING:
+    from hepfilter.config.datasets import Dataset
+    from hepfilter.scoring.scorer import Scorer
+
+Progress = Callable[[str, int, int], None]
+"""Called as (stage, done, in all)."""
 
 
 def skim(
-    inputs: Sequence[str],
+    inputs: str | Path | Sequence[str | Path],
     output: Path | str,
+    recipe: Recipe,
     *,
-    keep: Fraction,
-    model: str = "interest-objects",
-    schema: str | None = None,
+    list_events: Path | str | None = None,
     device: str = "auto",
-    compression: str | None = None,
+    workers: int = 1,
+    command: Sequence[str] = (),
     force: bool = False,
     progress: Progress = lambda *_: None,
 ) -> SkimReport:
-    """Keep the most interesting share `keep` of all events of `inputs`, each event with all its branches, bit for bit.
+    """Keep the events of `inputs` that pass the recipe's cuts, each with all kept branches, bit for bit.
 
-    `inputs` are paths, globs, folders, ``@list.txt``, ``file.root:tree``; `model` is the name of one that ships or a
-    checkpoint's path; `schema` likewise (found from the branches if None); `compression` is ``ALGORITHM:LEVEL`` or None
-    for the first source's own. An existing `output` is replaced only with `force`. Any of hepfilter's errors leaves no
-    output behind.
+    `inputs` are what `expand_inputs` takes: paths, globs, folders, lists, catalogues, ``file.root:tree``. The content
+    of the output depends on them and the recipe alone, not on `workers`, the processes that copy (a script that takes
+    several needs the usual ``if __name__ == "__main__"``).
+    `list_events` names a file for the identities of the kept events, `command` is recorded. What exists is replaced
+    only with `force`. Any of hepfilter's errors leaves no output behind.
     """
-    from hepfilter.scoring.scorer import Scorer
-
     started = time.perf_counter()
     output = Path(output)
-    sources = expand_sources(inputs)
-    _check_output(output, sources, force=force, compression=compression)
-    scorer = Scorer(model, device=device)
-    scored = score_files(sources, scorer, schema=schema, progress=progress)
-    _refuse_mixture(scored)
-    selection = _decide(scored, keep)
-    report = replace(_books(scored, selection, output), keep=str(keep), model=model)
-    report = replace(report, model_hash=scorer.model_hash, device_class=scorer.device_class)
-    report = write_selected(report, scored, selection, compression=compression, progress=progress)
+    given = [inputs] if isinstance(inputs, str | Path) else inputs
+    found = expand_inputs([str(one) for one in given])
+    _check(output, found.sources, recipe, list_events=list_events, force=force)
+    if recipe.lumi_mask is None:
+        masks = {name: str(dataset.lumi_mask) for name, dataset in found.datasets.items() if dataset.lumi_mask}
+        recipe = replace(recipe, dataset_masks=masks)
+    cuts = Cuts(recipe)
+    scorer = _load_scorer(recipe, device)
+    surveyor = Surveyor(recipe, cuts, scorer, identified=list_events is not None)
+    files = _survey(surveyor, found.sources, progress)
+    _refuse_mixture(files, recipe)
+    selection = decide(files, recipe)
+    kept = split_decisions(files, selection)
+    report = _books(kept, selection, cuts)
+    if scorer is not None:
+        report = replace(report, model=recipe.model, model_hash=scorer.model_hash, device_class=scorer.device_class)
+    layouts, choice = surveyor.layouts()
+    notes = (*_notes(layouts[files[0].tree], choice), *map(_shared, surveyor.shared_histograms))
+    known = {name: _dataset_facts(dataset) for name, dataset in found.datasets.items()}
+    report = replace(report, warnings=report.warnings + notes, catalogue=known)
+    writer = OutputWriter(kept, layouts, recipe, workers=workers)
+    paths = output_paths(output, recipe, writer.num_outputs)
+    _refuse_outputs(paths, found.sources, force=force)
+
+    def list_kept(publication: Publication) -> None:
+        if list_events is not None:
+            who = Identity.join([part.identity for part in kept])
+            words = who.run, who.luminosity_block, who.event
+            write_event_list(list_events, *words, force=force, publication=publication)
+
+    report = _write(report, writer, paths, recipe, command=command, progress=progress, beside=list_kept)
     return replace(report, seconds=time.perf_counter() - started)
 
 
-def _check_output(output: Path, sources: Sequence[Source], *, force: bool, compression: str | None) -> None:
+def _check(
+    output: Path, sources: Sequence[Source], recipe: Recipe, *, list_events: Path | str | None, force: bool
+) -> None:
     """What can be told before any work."""
-    if compression is not None:
-        parse_compression(compression)
-    if any(Path(source.path).resolve() == output.resolve() for source in sources):
-        raise UsageError(f"{output}: is one of the inputs; give another name with -o")
-    refuse_output(output, force=force)
+    if not recipe.selects:
+        raise UsageError("nothing to select by; give --where, --keep, --threshold, --events or --lumi-mask")
+    first = output_paths(output, recipe, 1)
+    listed = [Path(list_events)] if list_events else []
+    if any(path.resolve() == other.resolve() for path in listed for other in (*first, *map(Path, recipe.files))):
+        raise UsageError(f"{listed[0]}: is written or read otherwise; give another name with --list-events")
+    if any(path.resolve() == Path(other).resolve() for path in first for other in recipe.files):
+        raise UsageError(f"{output}: decides what is kept; give another name with -o")
+    _refuse_outputs([*first, *listed], sources, force=force)
 
 
-def _refuse_mixture(scored: Sequence[ScoredFile]) -> None:
+def _dataset_facts(dataset: "Dataset") -> dict[str, Any]:
+    """What a catalogue says of a dataset beside its files: what its events are normalised by."""
+    return {"kind": dataset.kind, "cross_section": dataset.cross_section, "luminosity": dataset.luminosity}
+
+
+def _refuse_outputs(paths: Sequence[Path], sources: Sequence[Source], *, force: bool) -> None:
+    """UsageError if an output is one of the inputs, OutputError if it exists or cannot be there."""
+    inputs = {Path(address).resolve() for source in sources for address in (source.path, *source.replicas)}
+    for path in paths:
+        if path.resolve() in inputs:
+            raise UsageError(f"{path}: is one of the inputs; give another name")
+        refuse_output(path, force=force)
+
+
+def _load_scorer(recipe: Recipe, device: str) -> "Scorer | None":
+    """The model, where one decides: nothing else needs torch."""
+    if not recipe.needs_scores:
+        return None
+    from hepfilter.scoring.scorer import Scorer
+
+    return Scorer(recipe.model, device=device)
+
+
+def _survey(surveyor: Surveyor, sources: Sequence[Source], progress: Progress) -> list[SurveyedFile]:
+    """The first pass over all inputs."""
+    files: list[SurveyedFile] = []
+
+    def report(now: int, total: int) -> None:
+        before = sum(file.num_entries for file in files)
+        progress("selecting", before + now, before + total)
+
+    for source in sources:
+        files.append(surveyor.survey(source, report))
+    return files
+
+
+def _refuse_mixture(files: Sequence[SurveyedFile], recipe: Recipe) -> None:
     """SourceError if the events of the inputs stand in trees of other names, or one input is a copy of another."""
-    seen: dict[str, str] = {}
-    for file in scored:
-        if file.tree != scored[0].tree:
-            what = f"{file.source.path}: its events are in tree {file.tree}, those of {scored[0].source.path} in"
-            raise SourceError(f"{what} {scored[0].tree}; skim them apart")
-        if file.uuid in seen and not file.uuid.startswith(_NO_UUID):
-            raise SourceError(f"{file.source.path}: is a copy of {seen[file.uuid]}, its events would count twice")
-        seen[file.uuid] = file.source.path
+    seen: dict[tuple[str, str], str] = {}
+    for file in files:
+        if file.tree != files[0].tree:
+            what = f"{file.source.path}: its events are in tree {file.tree}, those of {files[0].source.path} in"
+            raise SourceError(f"{what} {files[0].tree}; skim them apart")
+        key = file.facts.uuid, file.tree
+        if key in seen and not recipe.deduplicate and not file.has_no_uuid:
+            what = f"{file.source.path}: is a copy of {seen[key]}, its events would count twice"
+            raise SourceError(f"{what}; leave it out, or give --deduplicate")
+        seen[key] = file.source.path
 
 
-def _decide(scored: Sequence[ScoredFile], keep: Fraction) -> Selection:
-    """The cut over all events of all inputs."""
-    scores = np.concatenate([file.scores for file in scored])
-    return keep_fraction(scores, np.concatenate([file.ties for file in scored]), keep)
+def decide(files: Sequence[SurveyedFile], recipe: Recipe) -> Selection | None:
+    """The cut on the scores of all events that passed the others, None where there is none."""
+    if not recipe.needs_scores:
+        return None
+    scores = np.concatenate([file.scores for file in files if file.scores is not None])
+    if recipe.threshold is not None:
+        return keep_above(scores, recipe.threshold)
+    assert recipe.keep is not None
+    return keep_fraction(scores, np.concatenate([file.ties for file in files]), recipe.keep)
 
 
-def write_selected(
-    report: SkimReport,
-    scored: Sequence[ScoredFile],
-    selection: Selection,
-    *,
-    compression: str | None,
-    progress: Progress,
-) -> SkimReport:
-    """The second pass: fetch all branches of the events that passed, and write them; the report, completed."""
-    with open_file(scored[0].source) as first:
-        settings = first.compression if compression is None else parse_compression(compression)
-    with SkimOutput(Path(report.output), scored[0].tree, (INTEREST, PASSED), compression=settings) as out:
-        for file, kept in zip(scored, _split(selection, scored), strict=True):
-            columns = {INTEREST.name: file.scores[kept], PASSED.name: np.ones(np.count_nonzero(kept), bool)}
-            with open_file(file.source) as source:
-                out.add_source(source, kept, columns)
-            progress("writing", out.num_entries, report.passed)
-        notes = report.warnings + tuple(f"not copied: {name}" for name in out.skipped)
-        report = replace(report, written=out.num_entries, warnings=notes)
-        if report.written != report.passed:
-            raise OutputError(f"{report.output}: {report.written} events were written of {report.passed} that passed")
-        facts = {name: value for name, value in asdict(report).items() if name != "seconds"}  # not known before the end
-        out.write_string(PROVENANCE, json.dumps({"hepfilter": __version__, **facts}))
-    return report
-
-
-def _split(selection: Selection, scored: Sequence[ScoredFile]) -> list[np.ndarray]:
+def split_decisions(files: Sequence[SurveyedFile], selection: Selection | None) -> list[KeptEvents]:
     """The decisions of each file."""
-    return np.split(selection.passed, np.cumsum([len(file.scores) for file in scored])[:-1])
+    if selection is None:
+        return [KeptEvents(file, np.ones(len(file.chosen), bool)) for file in files]
+    borders = np.cumsum([len(file.chosen) for file in files])[:-1]
+    return [KeptEvents(file, part) for file, part in zip(files, np.split(selection.passed, borders), strict=True)]
 
 
-def _books(scored: Sequence[ScoredFile], selection: Selection, output: Path) -> SkimReport:
+def _write(
+    report: SkimReport,
+    writer: OutputWriter,
+    paths: Sequence[Path],
+    recipe: Recipe,
+    *,
+    command: Sequence[str],
+    progress: Progress,
+    beside: Callable[[Publication], None],
+) -> SkimReport:
+    """The second pass; the report, completed."""
+    report = replace(report, outputs=writer.planned(paths))
+
+    def finish(out: SkimOutput, number: int) -> None:
+        write_provenance(out, report, recipe, number, command=command, skipped=out.skipped)
+
+    if report.written != report.passed:
+        raise OutputError(f"{paths[0]}: {report.written} events are to be written of {report.passed} that passed")
+    written = writer.write(paths, finish, lambda done, total: progress("writing", done, total), beside=beside)
+    skipped = tuple(f"not copied: {name}" for name in written.skipped)
+    return replace(report, warnings=report.warnings + skipped, bytes_read=report.bytes_read + written.bytes_read)
+
+
+def _books(kept: Sequence[KeptEvents], selection: Selection | None, cuts: Cuts) -> SkimReport:
     """Events and weights in and out of each file."""
-    files = []
     problems: Counter[str] = Counter()
-    for file, kept in zip(scored, _split(selection, scored), strict=True):
-        weights = file.weights
-        files.append(
-            FileCount(
-                path=file.source.path,
-                schema=file.schema,
-                read=len(kept),
-                passed=int(np.count_nonzero(kept)),
-                weight_read=None if weights is None else float(weights.sum()),
-                weight_passed=None if weights is None else float(weights[kept].sum()),
-                absent=file.absent,
-            )
-        )
-        problems.update(file.problems)
+    for part in kept:
+        problems.update(part.file.problems)
     return SkimReport(
-        output=str(output),
-        files=tuple(files),
-        threshold=selection.threshold,
-        ties_dropped=selection.ties_dropped,
+        files=tuple(_count(part, scored=selection is not None) for part in kept),
+        threshold=None if selection is None else selection.threshold,
+        ties_dropped=0 if selection is None else selection.ties_dropped,
+        bytes_read=sum(part.file.bytes_read for part in kept),
+        payload_bytes=round(sum(part.file.entry_bytes[1] * part.file.num_entries for part in kept)),
         problems=dict(sorted(problems.items())),
-        warnings=_warnings(scored),
+        warnings=_warnings([part.file for part in kept], cuts),
     )
 
 
-def _warnings(scored: Sequence[ScoredFile]) -> tuple[str, ...]:
+def _count(part: KeptEvents, *, scored: bool) -> FileCount:
+    file, flow = part.file, part.file.flow
+    steps = [CutflowStep(name, events, flow.weights.get(name)) for name, events in flow.events.items()]
+    if scored:
+        weight = None if file.weights is None else float(file.weights[part.passed].sum())
+        steps.append(CutflowStep("score", len(part.entries), weight))
+    facts = file.facts
+    return FileCount(
+        path=file.source.path,
+        dataset=file.source.dataset,
+        schema=file.schema,
+        tree=file.tree,
+        uuid=facts.uuid,
+        size=facts.size,
+        checksum=facts.checksum,
+        cutflow=tuple(steps),
+        absent=file.absent,
+    )
+
+
+def _warnings(files: Sequence[SurveyedFile], cuts: Cuts) -> tuple[str, ...]:
     """What a reader of the report should know, each once, with the number of files that it holds for."""
     notes: Counter[str] = Counter()
-    for file in scored:
+    for file in files:
         notes.update(file.warnings)
         if file.absent:
             lacking = ", ".join(file.absent)
             notes[f"no {lacking} in the file: scores compare its events with one another, not with other files"] += 1
-        if file.already_skimmed:
-            notes["the file is a skim already; its older score is replaced"] += 1
-    texts = [note if len(scored) == 1 else f"{note} ({count} of {len(scored)} files)" for note, count in notes.items()]
-    empty = sum(file.empty for file in scored)
+    texts = [note if len(files) == 1 else f"{note} ({count} of {len(files)} files)" for note, count in notes.items()]
+    empty = sum(file.empty for file in files)
     if empty:
         texts.append(f"{empty:,} events have no object that the model looks at, and all get the same score")
-    identified = [file.ties for file in scored]
-    repeated = sum(map(len, identified)) - len(np.unique(np.concatenate(identified)))
-    if repeated:
-        texts.append(f"{repeated:,} events have the run, luminosityBlock and event of another one: counted twice?")
+    missing = cuts.missing_events()
+    if missing is not None:
+        more = ", …" if missing.count > len(missing.first) else ""
+        texts.append(f"listed and in no input: {missing.count:,}, namely {', '.join(missing.first)}{more}")
+    flow = add_cutflows([[CutflowStep(n, e, None) for n, e in file.flow.events.items()] for file in files])
+    texts += [f"no event is left after the cut {b.name!r}" for a, b in pairwise(flow) if a.events and not b.events]
+    texts += _common_origins(files)
+    identified = [file.ties for file in files if file.identity is not None]
+    if identified:
+        repeated = sum(map(len, identified)) - len(np.unique(np.concatenate(identified)))
+        if repeated:
+            text = f"{repeated:,} events have the run, luminosityBlock and event of another one: counted twice?"
+            texts.append(f"{text} --deduplicate keeps the first of each")
     return tuple(texts)
+
+
+def _common_origins(files: Sequence[SurveyedFile]) -> list[str]:
+    """Skims of the same input among the inputs, whose books count twice; the parts of one split skim aside."""
+    seen: dict[str, tuple[str, str]] = {}
+    texts = []
+    for file in files:
+        for outputs, origins in file.made_from:
+            for origin in origins:
+                first, path = seen.setdefault(origin, (outputs, file.source.path))
+                if first != outputs:
+                    texts.append(f"{file.source.path} and {path} are skims of the same input: its books count twice")
+    return list(dict.fromkeys(texts))
+
+
+def _shared(histogram: str) -> str:
+    return f"histogram {histogram} is in several inputs: what differs stands as cycles of the name, and is not added up"
+
+
+def _notes(layout: Layout, choice: BranchChoice) -> tuple[str, ...]:
+    """What became of the branches, where a user may not expect it."""
+    notes = []
+    if choice.forced:
+        notes.append(f"kept in spite of the rules, as others need them: {', '.join(choice.forced)}")
+    notes += [f"{rule}: matches no branch" for rule in choice.unmatched]
+    if layout.left_out:
+        notes.append(f"not all inputs have, and the output has not: {some(layout.left_out)}")
+    if layout.filled:
+        filled = some([f"{name} = {value}" for name, value in layout.filled])
+        notes.append(f"stands for what an input lacks: {filled}")
+    return tuple(notes)

@@ -1,62 +1,109 @@
 """What a skim did: containers only; the command line prints them, and a script reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CutflowStep:
+    """Events, and their sum of weights, that are left after a cut; the sum is None where an input has no weights."""
+
+    name: str
+    events: int
+    weight: float | None
 
 
 @dataclass(frozen=True)
 class FileCount:
-    """One input: events read and passed, and their sums of weights (None without weights)."""
+    """One input: who it is, and what is left of its events after each cut; the first step is what was read."""
 
     path: str
+    dataset: str | None
     schema: str
-    read: int
-    passed: int
-    weight_read: float | None = None
-    weight_passed: float | None = None
+    tree: str
+    uuid: str
+    size: int
+    checksum: str
+    cutflow: tuple[CutflowStep, ...]
     absent: tuple[str, ...] = ()
+
+    @property
+    def read(self) -> int:
+        """Events read."""
+        return self.cutflow[0].events
+
+    @property
+    def passed(self) -> int:
+        """Events that passed all cuts."""
+        return self.cutflow[-1].events
+
+
+@dataclass(frozen=True)
+class OutputCount:
+    """One output, its events, and how many of them come from each input, in the order of the inputs."""
+
+    path: str
+    events: int
+    from_inputs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class SkimReport:
     """The books of a skim.
 
-    `threshold` is None where nothing passed; `device_class` is what scores depend on beside the model hash; `problems`
-    counts objects treated by rule.
+    `threshold` is None where no score decided or nothing passed; `device_class` is what scores depend on beside the
+    model hash; `problems` counts objects treated by rule; `bytes_read` are all that were read of the inputs,
+    `payload_bytes` what their events hold as they are compressed; `catalogue` has kind, cross-section (pb) and
+    luminosity (1/fb) of each dataset.
     """
 
-    output: str
     files: tuple[FileCount, ...]
-    threshold: float | None
-    ties_dropped: int
-    keep: str = ""
+    outputs: tuple[OutputCount, ...] = ()
+    threshold: float | None = None
+    ties_dropped: int = 0
     model: str = ""
     model_hash: str = ""
     device_class: str = ""
-    written: int = 0
+    bytes_read: int = 0
+    payload_bytes: int = 0
     seconds: float = 0.0
     problems: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    catalogue: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def read(self) -> int:
-        """Events read, all of them scored."""
+        """Events read."""
         return sum(count.read for count in self.files)
 
     @property
     def passed(self) -> int:
-        """Events that passed the cut."""
+        """Events that passed all cuts."""
         return sum(count.passed for count in self.files)
 
-    def cutflow(self) -> list[tuple[str, int, float | None]]:
-        """(step, events, sum of weights) of each step; the sum is None where the files carry no weight."""
-        return [
-            ("read and scored", self.read, _total([count.weight_read for count in self.files])),
-            ("passed", self.passed, _total([count.weight_passed for count in self.files])),
-            ("written", self.written, _total([count.weight_passed for count in self.files])),
-        ]
+    @property
+    def written(self) -> int:
+        """Events written."""
+        return sum(output.events for output in self.outputs)
+
+    def cutflow(self, dataset: str | None = None) -> list[CutflowStep]:
+        """The cutflow of all inputs, or of those of one dataset."""
+        return add_cutflows([file.cutflow for file in self.files if dataset is None or file.dataset == dataset])
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets of the inputs, each once, in order; nothing where no catalogue was given."""
+        return tuple(dict.fromkeys(file.dataset for file in self.files if file.dataset is not None))
 
 
-def _total(sums: list[float | None]) -> float | None:
-    known = [value for value in sums if value is not None]
-    return sum(known) if known and len(known) == len(sums) else None
+def add_cutflows(flows: Sequence[Sequence[CutflowStep]]) -> list[CutflowStep]:
+    """The sum of cutflows, step by step by name; a sum of weights is None if it is so in one of them."""
+    names = dict.fromkeys(step.name for flow in flows for step in flow)
+    steps = []
+    for name in names:
+        found = [step for flow in flows for step in flow if step.name == name]
+        weights = [step.weight for step in found if step.weight is not None]
+        whole = len(weights) == len(found)
+        steps.append(CutflowStep(name, sum(step.events for step in found), sum(weights) if whole else None))
+    return steps

@@ -43,3 +43,10 @@ def keep_fraction(scores: npt.NDArray[np.float32], ties: npt.NDArray[np.float64]
     passed[order[:count]] = True
     threshold = scores[order[count - 1]]
     return Selection(passed, float(threshold), int(np.count_nonzero((scores == threshold) & ~passed)))
+
+
+def keep_above(scores: npt.NDArray[np.float32], threshold: float) -> Selection:
+    """Keep the events of at least the score `threshold`."""
+    passed = scores >= np.float64(threshold)
+    lowest = float(scores[passed].min()) if passed.any() else None
+    return Selection(passed, lowest, 0)

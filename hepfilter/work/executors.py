@@ -64,3 +64,8 @@ def _end_with_parent() -> None:
 def slots(workers: int) -> int:
     """How many tasks to have under way so that no worker waits: for one worker in the calling process, one."""
     return 1 if workers == 1 else workers + 1
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -75,11 +75,11 @@ def test_results_go_to_stdout_and_json_is_json(tmp_path, untrained_model, capsys
     arguments = ["skim", str(source), "-o", str(tmp_path / "o.root"), "--keep", "10%", "--model", str(untrained_model)]
     assert run(arguments) == 0
     captured = capsys.readouterr()
-    assert "passed" in captured.out and "10.000%" in captured.out
+    assert "10 events written" in captured.out and "10.000%" in captured.out
     assert captured.err == ""  # no progress bar where stderr is no terminal
     assert run([*arguments, "--force", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert (report["written"], report["files"][0]["read"]) == (10, 100)
+    assert (report["written"], report["files"][0]["cutflow"][0]["events"]) == (10, 100)
 
 
 def hepfilter(*arguments: object, **options: object) -> subprocess.Popen:

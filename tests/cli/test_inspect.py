@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import awkward as ak
 import numpy as np
 import pytest
+import uproot
 
 from hepfilter.cli.app import run
 from hepfilter.io.writing import Column, create_root
@@ -47,6 +49,26 @@ def test_json_of_several_files(tmp_path: Path, untrained_model: Path, capsys: py
     assert second["schema"] is None
     assert "no tree Events" in second["reason"]
     assert not second["models"][0]["can_score"]
+
+
+def test_ntuples_and_branches_of_objects(
+    tmp_path: Path, untrained_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with uproot.recreate(tmp_path / "a.root") as file:
+        names = [f"Analysis{kind}AuxDyn:{field}" for kind in ("Jets", "Muons") for field in ("pt", "eta", "phi", "m")]
+        number = ak.unflatten(np.full(3, 50_000, np.float32), [2, 0, 1])
+        file.mkrntuple("EventData", {name: number if name.endswith("pt") else number * 0 for name in names})
+    assert run(["inspect", str(tmp_path / "a.root"), "--model", str(untrained_model)]) == 0
+    out = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.split("│")] for line in out.splitlines() if "│" in line]
+    assert ["", "EventData", "RNTuple", "3", "8", ""] in rows
+    jet = next(row for row in rows if row[1] == "jet")
+    assert jet[2] == "1.00"
+    assert jet[4].startswith("AnalysisJetsAuxDyn:pt, :eta, :phi, :m (without B")
+    made = tmp_path / "a.root"
+    made.write_bytes(made.read_bytes().replace(b"ROOT::RNTuple", b"Old_::RNTuple"))
+    assert run(["inspect", str(made), "--model", str(untrained_model)]) == 0
+    assert capsys.readouterr().out.count("not readable") == 2
 
 
 def test_a_model_that_finds_nothing_says_so(

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from hepfilter.config.base import validate
-from hepfilter.config.schema import COLLECTIONS, Collections, FirstOf, Schema
+from hepfilter.config.schema import COLLECTIONS, Collections, FirstOf, Schema, spelling
 from hepfilter.errors import ConfigError
 
 JET = "{pt: a, eta: b, phi: c%s}"
@@ -51,6 +51,29 @@ def test_a_complete_schema() -> None:
     assert second.mass == 0.1
 
 
+def test_numbers_in_place_of_branches_and_further_sources() -> None:
+    more = "{pt: d, eta: e, phi: f, charge: 0, pdg_id: 22, also: [{pt: g, eta: h, phi: i}]}"
+    collection = jet(JET % f", charge: q, also: [{more}]").collections.jet
+    assert collection is not None
+    first, second, third = collection.alternatives[0].sources()
+    assert (first.charge, second.charge, second.pdg_id, third.charge) == ("q", 0.0, 22.0, None)
+    assert [field for field, _ in first.fields()] == ["pt", "eta", "phi", "charge"]
+    assert [field for field, _ in second.fields()] == ["pt", "eta", "phi"]
+
+
+def test_missing_momentum_is_built_of_collections_that_the_record_has() -> None:
+    with pytest.raises(ConfigError, match=r"collections\.met\.alternatives\.0\.minus\.0.*got 'met'"):
+        schema("collections: {met: {alternatives: [{px: a, py: b, minus: [met]}]}}")
+
+
+@pytest.mark.parametrize(
+    ("branch", "found"),
+    [("a.b", "a.b"), ("c.d", "c:d"), ("e.f", "e.f"), ("c:d", "c:d"), ("a:b", None), ("x", None)],
+)
+def test_a_dot_is_a_colon_in_an_rntuple(branch: str, found: str | None) -> None:
+    assert spelling(branch, {"a.b", "c:d", "e.f", "e:f"}) == found
+
+
 def test_collections_are_those_of_the_record() -> None:
     assert COLLECTIONS == ("jet", "fatjet", "muon", "electron", "photon", "tau", "met", "particle")
     assert tuple(Collections.model_fields) == COLLECTIONS
@@ -88,6 +111,14 @@ def test_what_is_refused(text: str, message: str) -> None:
         (JET % ", cuts: [{branch: x}]", "the cut on x has neither min nor max"),
         (JET % ", cuts: [{branch: x, min: .nan}]", "finite number"),
         (JET % ", mass: -1", "a mass is a branch or a number of GeV, at least 0"),
+        (JET % ", cuts: [{branch: x, min: 1, mask: 0}]", "key 'collections.jet.alternatives.0.cuts.0.0.mask'"),
+        (JET % ", cuts: [{branch: x, min: 1, mask: 3, relative: true}]", "the cut on x has bits .* relative to pt"),
+        (JET % ", charge: 0.5", "give a branch or a whole number"),
+        (JET % ", pdg_id: .inf", "give a branch or a whole number"),
+        (JET % ", pdg_id: true", "name of a branch, or a list"),
+        (JET % ", also: [{pt: d, eta: e}]", "jet: an alternative needs pt, eta, phi or px, py, pz"),
+        (JET % ", also: [{pt: d, eta: e, phi: f, also: [{pt: g}]}]", "jet: an alternative needs"),
+        (JET % ", minus: [muon]", "jet: `minus` builds missing momentum, so only met may have it"),
         (JET % ", mass: .nan", "a mass is a branch or a number of GeV"),
         (JET % ", btag: {firstof: [a]}", "first_of"),
         (JET % ", btag: {first_of: []}", "at least 1 item"),

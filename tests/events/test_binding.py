@@ -185,7 +185,7 @@ def test_without_identity_file_name_and_entry_serve() -> None:
     arrays = nanoaod_arrays(3)
     del arrays["luminosityBlock"]
     binding = bind(NANOAOD, arrays)
-    assert binding.identity is None
+    assert binding.books.identity is None
     assert "run" not in binding.branches
     assert binding.warnings == ("no branch luminosityBlock: events are identified by file name and entry",)
     identity = binding.events(arrays, file="x/a.root", first_entry=7).identity
@@ -204,6 +204,137 @@ def test_an_identity_of_the_schema_without_luminosity_block() -> None:
     assert identity.event.tolist() == [2**40, 1]
     with pytest.raises(SchemaError, match=r"branch Run: holds float64; an identity needs integers"):
         read(schema, arrays | {"Run": ak.Array([5.0, 6.0])})
+
+
+MUON = "{muon: {alternatives: [{pt: pt, eta: eta, phi: phi, mass: 0.1}]}}"
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected", "problems"),
+    [
+        (ak.Array([[2.0, 9.0], [-3.0]]), [2, -3], {}),
+        (ak.Array(np.array([[2.0, 9.0], [np.nan, 4.0]])), [2, 0], {"weight: non-finite": 1}),
+        (ak.Array([[], [np.inf]]), [0, 0], {"weight: none in the list": 1, "weight: non-finite": 1}),
+        (ak.Array([[], []]), [0, 0], {"weight: none in the list": 2}),
+        (ak.Array([[5], [7]]), [5, 7], {}),
+    ],
+)
+def test_of_a_list_of_weights_the_first_is_the_nominal_one(
+    weights: ak.Array, expected: list[float], problems: dict[str, int]
+) -> None:
+    column = ak.Array([[1.0], [2.0]])
+    arrays = {"w": weights, "pt": column, "eta": column, "phi": column}
+    events = read(own(MUON, weight="w"), arrays)
+    assert events.weight is not None
+    assert events.weight.dtype == np.float64
+    assert events.weight.tolist() == expected
+    assert events.problems == problems
+
+
+def test_a_weight_of_lists_of_lists_is_refused() -> None:
+    column = ak.Array([[1.0]])
+    with pytest.raises(SchemaError, match=r"branch w: holds .*; the schema needs numbers or one list of numbers"):
+        read(own(MUON, weight="w"), {"w": ak.Array([[[1.0]]]), "pt": column, "eta": column, "phi": column})
+
+
+DOTTED = """
+muon:
+  alternatives:
+    - pt: M.pt
+      eta: M.eta
+      phi: M.phi
+      mass: 0.1
+      btag: {first_of: [M.none, M.b]}
+      cuts: [{branch: M.id, min: 1}]
+"""
+
+
+@pytest.mark.parametrize("mark", [".", ":"])
+def test_names_as_a_tree_and_as_an_rntuple_spell_them(mark: str) -> None:
+    column = ak.Array([[30.0, 1.0], [2.0]])
+    arrays = {f"M{mark}{field}": column for field in ("pt", "eta", "phi", "b")}
+    arrays |= {f"M{mark}id": ak.Array([[0, 1], [1]]), f"E{mark}w": ak.Array([4.0, 5.0])}
+    arrays |= {f"E{mark}run": ak.Array([1, 1]), f"E{mark}event": ak.Array([8, 9])}
+    identity = {"run": "E.run", "event": "E.event"}
+    schema = own(DOTTED, identity=identity, weight="E.w", detect=["M.pt", ["M.no", "M.id"]])
+    binding = bind(schema, arrays)
+    assert set(binding.branches) == set(arrays)
+    events = binding.events(arrays)
+    assert events.record.muon.pt.tolist() == [[1], [2]]
+    assert events.record.muon.btag.tolist() == [[1], [1]]
+    assert events.identity.event.tolist() == [8, 9]
+    assert events.weight is not None
+    assert events.weight.tolist() == [4, 5]
+
+
+PHOTONS = "{pt: P.pt, eta: P.eta, phi: P.phi, mass: 0, charge: 0, pdg_id: 22}"
+JOINED = f"""
+particle:
+  alternatives:
+    - {{pt: T.pt, eta: T.eta, phi: T.phi, mass: 0.1, charge: T.q, also: [{PHOTONS}]}}
+    - {{pt: C.pt, eta: C.eta, phi: C.phi, mass: 0}}
+"""
+
+
+def joined_arrays() -> dict[str, ak.Array]:
+    tracks, photons = ak.Array([[1.0, 3.0], []]), ak.Array([[2.0], [4.0]])
+    arrays = {f"T.{field}": tracks for field in ("pt", "eta", "phi", "q")}
+    return arrays | {f"P.{field}": photons for field in ("pt", "eta", "phi")}
+
+
+def test_sources_that_join_a_collection() -> None:
+    arrays = joined_arrays()
+    binding = bind(own(JOINED), arrays)
+    assert binding.branches == tuple(arrays)
+    events = binding.events(arrays)
+    assert events.record.particle.pt.tolist() == [[3, 2, 1], [4]]
+    assert events.record.particle.charge.tolist() == [[3, 0, 1], [0]]
+    assert events.record.particle.pdg_id.tolist() == [[0, 22, 0], [22]]
+    assert events.objects_read == {"particle": 4}
+
+
+@pytest.mark.parametrize(("lacking", "pt"), [("T", [[2], [4]]), ("P", [[3, 1], []])])
+def test_a_source_that_the_tree_lacks_is_told(lacking: str, pt: list[list[float]]) -> None:
+    arrays = {name: array for name, array in joined_arrays().items() if not name.startswith(lacking)}
+    binding = bind(own(JOINED), arrays)
+    assert f"particle: no branch {lacking}.pt, the objects of that source are missing" in binding.warnings
+    assert binding.events(arrays).record.particle.pt.tolist() == pt
+
+
+def test_a_source_that_is_there_in_part() -> None:
+    arrays = joined_arrays()
+    del arrays["P.phi"]
+    with pytest.raises(SchemaError, match=r"particle: no branch P\.phi, though P\.pt is there"):
+        bind(own(JOINED), arrays)
+    calorimeter = {f"C.{field}": arrays["P.pt"] for field in ("pt", "eta", "phi")}
+    assert bind(own(JOINED), arrays | calorimeter).collections["particle"].branches == tuple(calorimeter)
+
+
+BUILT = """
+jet: {pt_min: 20, alternatives: [{pt: J, eta: Jeta, phi: Jphi, mass: 0}]}
+muon: {alternatives: [{pt: M, eta: Meta, phi: Mphi, mass: 0}]}
+met: {alternatives: [{px: x, py: y, minus: [muon, photon, jet]}]}
+"""
+
+
+def test_missing_momentum_is_built_of_the_cleaned_objects() -> None:
+    arrays = {
+        "J": ak.Array([[50.0, 10.0], [80.0], []]), "Jeta": ak.Array([[0.0, 0.0], [0.0], []]),
+        "Jphi": ak.Array([[0.0, 0.0], [0.0], []]), "M": ak.Array([[30.0], [70.0], []]),
+        "Meta": ak.Array([[0.0], [0.0], []]), "Mphi": ak.Array([[np.pi / 2], [0.0], []]),
+        "x": ak.Array([[10.0], [0.0], [0.0]]), "y": ak.Array([[-10.0], [0.0], [0.0]]),
+    }  # fmt: skip
+    binding = bind(own(BUILT), arrays, wanted=("met",))
+    assert binding.read == ("jet", "muon", "met")
+    events = binding.events(arrays)
+    # Soft (10, -10), jet (50, 0), muon (0, 30), and the jet below 20 GeV is none; a muon inside a jet; nothing.
+    np.testing.assert_allclose(ak.flatten(events.record.met.pt), [np.hypot(40, 40), 150], rtol=1e-6)
+    assert events.record.jet.pt.tolist() == [[50], [], []]
+    np.testing.assert_allclose(np.abs(ak.flatten(events.record.met.phi)), [np.pi * 3 / 4, np.pi], rtol=1e-6)
+    assert ak.num(events.record.met).tolist() == [1, 1, 0]
+    assert events.problems == {}
+    assert_physical(events)
+    assert bind(own(BUILT), arrays, wanted=("particle", "muon")).read == ("jet", "muon")
 
 
 def test_a_collection_that_is_there_in_part() -> None:
@@ -325,7 +456,7 @@ def test_real_files(shared_data: Path, name: str) -> None:
     assert_physical(events)
     allowed = {f"{collection}: negative mass" for collection in COLLECTIONS} | {"muon: pt or mass > 7 TeV"}
     assert set(events.problems) <= allowed
-    if found.binding.identity:
+    if found.binding.books.identity:
         ids = set(zip(events.identity.run, events.identity.luminosity_block, events.identity.event, strict=True))
         assert len(ids) == n_events
 

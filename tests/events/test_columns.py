@@ -6,7 +6,8 @@ import pytest
 
 from hepfilter.config.schema import Cut
 from hepfilter.errors import SchemaError
-from hepfilter.events.columns import BoundCollection, flatten
+from hepfilter.events.columns import BoundCollection, flatten, joined
+from hepfilter.events.record import Objects
 
 
 def bound(fields: dict[str, tuple[str, ...]], **changes: object) -> BoundCollection:
@@ -120,7 +121,81 @@ def test_scale_multiplies_what_passes_and_a_weight_of_zero_is_no_fault() -> None
     assert objects.columns["passed"].tolist() == [True, False, True]
 
 
+def test_a_relative_cut_is_on_the_branch_over_pt_in_the_same_unit() -> None:
+    arrays = ARRAYS | {"pt": PT * 1000, "iso": ak.Array([[4900.0, 3100.0], [], [np.nan]])}
+    cut = (Cut(branch="iso", relative=True, max=0.1),)
+    objects, faults = bound(NAMES, cuts=cut).objects(arrays, to_gev=1e-3)
+    assert objects.columns["passed"].tolist() == [True, False, False]
+    assert faults == {"NaN in iso": 1}
+
+
+def test_a_relative_cut_where_pt_is_zero_warns_of_nothing() -> None:
+    arrays = ARRAYS | {"pt": PT * 0, "iso": ak.Array([[0.0, 1.0], [], [-1.0]])}
+    cut = (Cut(branch="iso", relative=True, max=0.1),)
+    objects, _ = bound(NAMES, cuts=cut).objects(arrays, to_gev=1.0)
+    assert objects.columns["passed"].tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i4", "u8"])
+def test_a_mask_compares_some_bits(dtype: str) -> None:
+    arrays = ARRAYS | {"id": ak.values_astype(ak.Array([[8, 26], [], [25]]), dtype)}
+    cut = (Cut(branch="id", mask=0x103, max=1),)
+    assert bound(NAMES, cuts=cut).objects(arrays, to_gev=1.0)[0].columns["passed"].tolist() == [True, False, True]
+
+
+def test_a_mask_needs_integers() -> None:
+    cut = (Cut(branch="pt", mask=3, max=1),)
+    with pytest.raises(SchemaError, match="branch pt: holds float64; a cut with a mask needs integers"):
+        bound(NAMES, cuts=cut).objects(ARRAYS, to_gev=1.0)
+
+
+def test_sources_are_joined_event_by_event() -> None:
+    more = {"x": ak.Array([[7.0], [8.0, 9.0], []]), "w": ak.Array([[1], [0, 1], []])}
+    fields = {"pt": ("x",), "eta": ("x",), "phi": ("x",)}
+    constants = {"charge": -1.0, "pdg_id": 11.0}
+    other = bound(fields, mass=0.5, constants=constants, cuts=(Cut(branch="w", min=1),))
+    collection = bound(NAMES, also=(other,))
+    assert collection.branches == ("pt", "eta", "phi", "x", "w")
+    objects, _ = collection.objects(ARRAYS | more, to_gev=1.0)
+    assert objects.counts.tolist() == [3, 2, 1]
+    assert objects.columns["pt"].tolist() == [50, 30, 7, 8, 9, 20]
+    assert objects.columns["mass"].tolist() == [0, 0, 0.5, 0.5, 0.5, 0]
+    assert objects.columns["charge"].tolist() == [0, 0, -1, -1, -1, 0]
+    assert objects.columns["pdg_id"].tolist() == [0, 0, 11, 11, 11, 0]
+    assert objects.columns["passed"].tolist() == [True, True, True, False, True, True]
+
+
+def test_faults_of_all_sources_are_counted() -> None:
+    arrays = ARRAYS | {"w": ak.Array([[np.nan, 1.0], [], [1.0]])}
+    cut = (Cut(branch="w", min=1),)
+    _, faults = bound(NAMES, cuts=cut, also=(bound(NAMES, cuts=cut),)).objects(arrays, to_gev=1.0)
+    assert faults == {"NaN in w": 2}
+
+
+def test_joining_no_events() -> None:
+    none = Objects.from_counts(np.zeros(0, np.int64), {"pt": np.zeros(0)})
+    assert joined([none, none]).n_events == 0
+
+
+def met(fields: dict[str, tuple[str, ...]], *cuts: Cut, minus: tuple[str, ...] = ()) -> BoundCollection:
+    return BoundCollection("met", fields, False, None, cuts, {}, pt_min=0, eta_max=10, minus=minus)
+
+
 def test_two_met_in_an_event_are_refused() -> None:
-    met = BoundCollection("met", {"pt": ("pt",), "phi": ("phi",)}, False, None, (), {}, pt_min=0, eta_max=10)
-    with pytest.raises(SchemaError, match="met: branch pt has more than one value in an event"):
-        met.objects(ARRAYS, to_gev=1.0)
+    both = met({"pt": ("pt",), "phi": ("phi",)})
+    with pytest.raises(SchemaError, match=r"met: branch pt has more than one value in an event; .* cut on it"):
+        both.objects(ARRAYS, to_gev=1.0)
+
+
+def test_a_cut_chooses_among_several_met() -> None:
+    arrays = {
+        "x": ak.Array([[3.0, 0.0], [5.0, 6.0]]),
+        "y": ak.Array([[4.0, 0.0], [5.0, 8.0]]),
+        "n": ak.Array([[1, 2]] * 2),
+    }
+    fields = {"px": ("x",), "py": ("y",)}
+    first, second = (Cut(branch="n", min=n, max=n) for n in (1, 2))
+    assert met(fields, first).objects(arrays, to_gev=1.0)[0].columns["pt"].tolist() == [5, pytest.approx(50**0.5)]
+    assert met(fields, second).objects(arrays, to_gev=1.0)[0].columns["pt"].tolist() == [0, 10]
+    soft, _ = met(fields, second, minus=("jet",)).objects(arrays, to_gev=1.0)
+    assert soft.counts.tolist() == [0, 1]  # a soft term of 0 is none, and no fault

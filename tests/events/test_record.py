@@ -1,4 +1,4 @@
-"""The event record and who an event is."""
+"""The event record."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hepfilter.events.record import COLLECTIONS, Identity, Objects, build_record
+from hepfilter.events.record import COLLECTIONS, Objects, build_record
 
 BASIC = ("pt", "eta", "phi", "mass")
 
@@ -45,22 +45,3 @@ def test_keep_moves_the_offsets_with_the_objects(counts: list[int], seed: int) -
         assert np.array_equal(kept.columns["pt"][kept.offsets[event] : kept.offsets[event + 1]], expected)
     assert kept.n_events == len(counts)
     assert np.array_equal(kept.event, every.event[mask])
-
-
-def test_identity_from_entries() -> None:
-    identity = Identity.from_entries("/data/a/file.root", 5, 3)
-    assert identity.run.tolist() == [0, 0, 0]
-    assert identity.event.tolist() == [5, 6, 7]
-    assert (identity.run.dtype, identity.luminosity_block.dtype, identity.event.dtype) == ("uint32", "uint32", "uint64")
-    # BLAKE2b, 4 bytes, little-endian, of "file.root": stated, so it must never change.
-    assert set(identity.luminosity_block.tolist()) == {0x57296E06}
-
-
-def test_identity_depends_on_the_name_and_not_on_the_folder() -> None:
-    here, there, other = (
-        Identity.from_entries(path, 0, 1).luminosity_block[0]
-        for path in ("file.root", "root://host//store/file.root", "file2.root")
-    )
-    assert here == there
-    assert here != other
-    assert len(Identity.from_entries("file.root", 0, 0)) == 0

@@ -19,7 +19,7 @@ def test_all_schemas_that_ship_are_valid_and_named_as_their_file() -> None:
         assert schema.trees
         assert schema.collections.named()
         assert schema.detect
-    assert "Events" in tree_candidates()
+    assert {"Events", "CollectionTree", "EventData", "Delphes", "PreSelection"} <= set(tree_candidates())
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,13 @@ def test_all_schemas_that_ship_are_valid_and_named_as_their_file() -> None:
         (PF, "cms_pf_flat"),
         ([*PF, "genWeight"], "pfnano"),
         ([*PF, "PFCands_puppiWeight"], "pfnano"),
+        (["ScoutingPFJet_pt"], "scouting_nano"),
+        (["ScoutingPFJet_pt", "Jet_pt"], "nanoaod"),
+        (["AnalysisJetsAuxDyn.pt"], "physlite"),
+        (["AnalysisJetsAuxDyn:pt"], "physlite"),
+        (["Jet.PT"], "delphes"),
+        (["MissingET.MET"], "delphes"),
+        (["Jets.fCoordinates.fPt"], "treemaker"),
     ],
 )
 def test_the_most_specific_schema_is_taken(branches: list[str], name: str) -> None:

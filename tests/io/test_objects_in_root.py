@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import uproot
 
-from hepfilter.io.output import SkimOutput
-from hepfilter.io.reading import open_file
-from hepfilter.io.sources import Source
+from hepfilter.io.compression import Compression
+from tests.io.copies import copy
 
 WRITE = """
 import sys, warnings
@@ -72,9 +70,7 @@ def test_objects_behind_pointers_survive_the_move(tmp_path: Path) -> None:
     root(WRITE, tmp_path / "in.root")
     kept = np.arange(40) % 3 != 0
     for source, target, mask in (("in", "once", kept), ("once", "twice", np.arange(kept.sum()) % 2 == 1)):
-        made = SkimOutput(tmp_path / f"{target}.root", "Events", (), compression=uproot.ZSTD(1))
-        with open_file(Source(str(tmp_path / f"{source}.root"))) as file, made as out:
-            out.add_source(file, mask, {})
+        copy([tmp_path / f"{source}.root"], tmp_path / f"{target}.root", [mask], compression=Compression("ZSTD", 1))
     wanted = [line for line, passed in zip(root(READ, tmp_path / "in.root"), kept, strict=True) if passed]
     assert any("name" in line for line in wanted)
     assert root(READ, tmp_path / "once.root") == wanted

@@ -1,11 +1,13 @@
 """What inputs expand to."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from hepfilter.errors import SourceError
-from hepfilter.io.sources import Source, expand_sources
+from hepfilter.io.sources import Source, expand_inputs, expand_sources
 
 
 @pytest.fixture
@@ -128,3 +130,119 @@ def test_a_file_given_twice_is_refused(folder: Path) -> None:
     with pytest.raises(SourceError, match="given twice"):
         paths("root://h//a.root", "root://h//a.root")
     assert len(paths("a.root:T", "a.root:U")) == 2
+
+
+CATALOGUE = """
+datasets:
+  TTbar:
+    kind: mc
+    cross_section: 831.76
+    tree: Events
+    files: [a.root, "sub/*.root", "b.root:Other"]
+  TTbar_up: {files: [sub/deep]}
+  Muons: {kind: data, lumi_mask: golden.json, files: [[/not/mounted/d.root, "root://h//d.root"]]}
+"""
+
+
+@pytest.fixture
+def catalogue(folder: Path) -> Path:
+    (folder / "cat.yaml").write_text(CATALOGUE)
+    return folder / "cat.yaml"
+
+
+def test_a_catalogue_gives_files_with_dataset_and_replicas(catalogue: Path) -> None:
+    inputs = expand_inputs(["cat.yaml", "odd[1].root"])
+    assert inputs.sources == (
+        Source("a.root", "Events", "TTbar"),
+        Source("sub/c.root", "Events", "TTbar"),
+        Source("b.root", "Other", "TTbar"),
+        Source("sub/deep/d.root", None, "TTbar_up"),
+        Source("/not/mounted/d.root", None, "Muons", ("root://h//d.root",)),
+        Source("odd[1].root"),
+    )
+    assert list(inputs.datasets) == ["TTbar", "TTbar_up", "Muons"]
+    assert inputs.datasets["TTbar"].cross_section == 831.76
+    assert expand_inputs(["odd[1].root"]).datasets == {}
+
+
+def test_datasets_are_chosen_by_name_or_wildcard(catalogue: Path) -> None:
+    def names(*inputs: str) -> list[str]:
+        return list(expand_inputs(inputs).datasets)
+
+    assert names("cat.yaml:TTbar") == ["TTbar"]
+    assert names("cat.yaml:TTbar*") == ["TTbar", "TTbar_up"]
+    assert names("cat.yaml:Muons", "cat.yaml:TTbar") == ["Muons", "TTbar"]
+    with pytest.raises(SourceError, match=r"^cat\.yaml: no dataset 'ttbar'; nearest: TTbar$"):
+        names("cat.yaml:ttbar")
+    with pytest.raises(SourceError, match=r"no dataset 'Z\*'; there are 3, TTbar is the first$"):
+        names("cat.yaml:Z*")
+
+
+def test_a_catalogue_in_another_folder_or_a_list(catalogue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(catalogue.parent / "sub")
+    Path("list.txt").write_text("../cat.yaml:TTbar_up\n")
+    assert expand_sources(["@list.txt"]) == [Source("../sub/deep/d.root", None, "TTbar_up")]
+
+
+def test_a_fileset_of_coffea_is_a_catalogue(folder: Path) -> None:
+    (folder / "set.json").write_text(
+        '{"/A/B:c": {"files": {"a.root": "Events"}}, "D": ["root://h//d.root:T"], "D[1]": ["root://h//e.root"]}'
+    )
+    assert expand_sources(["set.json"]) == [
+        Source("a.root", "Events", "/A/B:c"),
+        Source("root://h//d.root", "T", "D"),
+        Source("root://h//e.root", None, "D[1]"),
+    ]
+    assert expand_sources(["set.json:D[1]"]) == [Source("root://h//e.root", None, "D[1]")]
+    assert expand_sources(["set.json:/A/B:c"]) == [Source("a.root", "Events", "/A/B:c")]
+
+
+def test_a_catalogue_counts_no_event_twice(catalogue: Path) -> None:
+    words = "given twice {}, its events would count twice"
+    cases = {
+        "A: {files: [a.root]}\n  B: {files: [./a.root]}": words.format(r"\(in A and B\)"),
+        "A: {files: [a.root, a.root]}": words.format(r"\(in A\)"),
+        'A: {files: [a.root, ["root://h//x.root", a.root]]}': words.format(r"\(in A\)"),
+        'A: {files: [["root://h//x.root", "root://h//x.root"]]}': words.format(r"\(in A\)"),
+    }
+    for text, message in cases.items():
+        catalogue.write_text(f"datasets:\n  {text}\n")
+        with pytest.raises(SourceError, match=message):
+            paths("cat.yaml")
+    catalogue.write_text(CATALOGUE)
+    with pytest.raises(SourceError, match=r"^a\.root: given twice \(in TTbar\)"):
+        paths("a.root", "cat.yaml")
+    with pytest.raises(SourceError, match="given twice"):
+        paths("cat.yaml:TTbar", "cat.yaml:TTbar*")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lost.yaml", r"^lost\.yaml: no such file"),
+        ("cat.yml:TTbar", r"^cat\.yml: no such file; nearest: cat\.yaml"),
+        ("https://h/cat.json", r"^https://h/cat\.json: a catalogue is read from a local file; download it"),
+        ("gone.yaml", r"^gone\.yaml: dataset A: x\.root: no such file"),
+        ("replicas.yaml", r"^replicas\.yaml: dataset A: x\.root: no such file, nor any of its 1 replicas$"),
+        ("trees.yaml", r"^trees\.yaml: dataset A: root://h//x\.root: replicas name the trees T and U; name it once"),
+    ],
+)
+def test_catalogues_that_are_refused(catalogue: Path, text: str, message: str) -> None:
+    folder = catalogue.parent
+    (folder / "gone.yaml").write_text("datasets: {A: {files: [x.root]}}")
+    (folder / "replicas.yaml").write_text("datasets: {A: {files: [[x.root, y.root]]}}")
+    (folder / "trees.yaml").write_text('datasets: {A: {files: [["root://h//x.root:T", "root://h//y.root:U"]]}}')
+    with pytest.raises(SourceError, match=message):
+        paths(text)
+
+
+def test_two_catalogues_cannot_have_the_same_dataset(catalogue: Path) -> None:
+    (catalogue.parent / "other.yaml").write_text("datasets: {TTbar: {files: ['odd[1].root']}}")
+    with pytest.raises(SourceError, match=r"^other\.yaml: dataset TTbar stands in cat\.yaml too; rename one of them$"):
+        paths("cat.yaml", "other.yaml")
+
+
+def test_sources_are_light() -> None:
+    code = "import sys, hepfilter.io.sources; print([m for m in ('pydantic', 'yaml', 'numpy') if m in sys.modules])"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

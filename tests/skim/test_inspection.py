@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uproot
 
 from hepfilter.errors import ConfigError, SourceError
 from hepfilter.io.sources import Source
 from hepfilter.io.writing import Column, create_root
 from hepfilter.skim.inspection import TreeSummary, fit_model, inspect_file
+from tests.io.rntuples import make_ntuple
 from tests.nano import make_nano
 
 MEANS = {"jet": 5, "muon": 2, "electron": 2, "photon": 1, "met": 1}
@@ -80,28 +82,68 @@ def test_what_a_model_can_score(tmp_path: Path) -> None:
     assert not fit_model(found, "m", ["particle"]).can_score
 
 
+SCHEMAS = {
+    "nanoaod": (
+        "nano_dimuon", "nano_dimuon_rntuple", "nano_dy", "nano_dy_rntuple", "nano_dy_empty", "nano_dy_empty_rntuple",
+        "nano_dy_SpecialTree", "nano_tree", "nano_tt_v12", "nano_tt_v15", "nanoAOD_2015_CMS_Open_Data_ttbar",
+        "Run2012B_SingleMu_1000", "run2012_dimuon_100k", "missing_luminosityBlock",
+    ),
+    "pfnano": ("pfnano", "pfnano_rntuple"),
+    "cms_pf_flat": ("cms_run2015d_pf",),
+    "scouting_nano": ("scouting_nano",),
+    "physlite": ("PHYSLITE_example", "physlite_rntuple"),
+    "delphes": ("delphes",),
+    "treemaker": ("treemaker",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "schema"), [(name, schema) for schema, names in SCHEMAS.items() for name in names])
+def test_real_files_and_their_schemas(shared_data: Path, name: str, schema: str) -> None:
+    found = inspect_file(Source(str(shared_data / f"{name}.root")), sample=5)
+    assert (found.reason, found.schema) == (None, schema)
+    assert all(tree.entries is not None and tree.branches for tree in found.trees)
+    main = next(tree for tree in found.trees if tree.name == found.tree)
+    assert main.kind == ("RNTuple" if name.endswith("_rntuple") else "TTree")
+    assert main.entries == found.entries
+    assert bool(found.events_read) == ("empty" not in name)
+    assert {collection.name for collection in found.collections} & {"muon", "jet"}
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("scouting_nano.root", "no schema fits its branches; the nearest"),
-        ("PHYSLITE_example.root", "no tree Events; objects in the file: CollectionTree"),
-        ("delphes.root", "no tree Events"),
-        ("bad_delphes.root", "no tree Events; objects in the file: none"),
-        ("uproot-HZZ.root", "no tree Events; objects in the file: events"),
-        ("uproot-Zmumu.root", "no tree Events; objects in the file: events"),
-        ("treemaker.root", "no tree Events; objects in the file: PreSelection"),
-        ("nano_dy_rntuple.root", "Events is an RNTuple"),
-        ("nano_dy_empty_rntuple.root", "Events is an RNTuple"),
-        ("physlite_rntuple.root", "no tree Events"),
+        ("bad_delphes.root", "objects in the file: none; it holds no tree"),
+        ("uproot-HZZ.root", "objects in the file: events (TTree); name another as FILE.root:TREE, with a --schema"),
+        ("uproot-Zmumu.root", "objects in the file: events (TTree); name another as FILE.root:TREE, with a --schema"),
     ],
 )
 def test_real_files_without_a_schema(shared_data: Path, name: str, reason: str) -> None:
     found = inspect_file(Source(str(shared_data / name)))
     assert found.reason is not None
+    assert "no tree Events or " in found.reason
     assert reason in found.reason
     assert "\n" not in found.reason
     assert bool(found.trees) == (name != "bad_delphes.root")
     assert found.collections == ()
+
+
+@pytest.mark.parametrize("name", ["nano_dy", "nano_dimuon"])
+def test_a_real_ntuple_shows_what_the_tree_of_the_same_events_shows(shared_data: Path, name: str) -> None:
+    tree, ntuple = (inspect_file(Source(str(shared_data / f"{name}{kind}.root"))) for kind in ("", "_rntuple"))
+    assert ntuple.collections == tree.collections
+    assert (ntuple.identity, ntuple.weight, ntuple.problems) == (tree.identity, tree.weight, tree.problems)
+    with uproot.open(shared_data / f"{name}_rntuple.root") as file:
+        fields = len(file["Events"].keys(recursive=False))
+    assert ntuple.trees == (TreeSummary("Events", "RNTuple", 40, fields),)
+
+
+def test_an_ntuple_of_a_kind_that_is_not_read_is_listed_without_numbers(tmp_path: Path) -> None:
+    made = make_ntuple(tmp_path / "a.root", (3,))
+    assert inspect_file(Source(str(made))).trees == (TreeSummary("Events", "RNTuple", 3, 7),)
+    made.write_bytes(made.read_bytes().replace(b"ROOT::RNTuple", b"Old_::RNTuple"))
+    found = inspect_file(Source(str(made)))
+    assert found.trees == (TreeSummary("Events", "Old_::RNTuple", None, None),)
+    assert found.reason is not None
 
 
 def test_real_muons_alone(shared_data: Path) -> None:

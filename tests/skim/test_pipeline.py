@@ -1,13 +1,9 @@
-"""The main job, on files made here and on the real ones."""
+"""The main job, on files made here; test_real_files.py has the real ones."""
 
 import json
-import subprocess
-import sys
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 
-import awkward as ak
 import numpy as np
 import pytest
 import uproot
@@ -15,14 +11,10 @@ import uproot
 from hepfilter.errors import ConfigError, HepfilterError, OutputError, SchemaError, SourceError, UsageError
 from hepfilter.io.writing import Column, create_root
 from hepfilter.skim.pipeline import skim
+from hepfilter.skim.recipe import Recipe
+from tests.io.copies import copy
 from tests.io.test_copying import assert_same_tree
 from tests.nano import make_nano
-
-REAL = {
-    "nano_tt_v12.root": 20, "nano_tt_v15.root": 20, "nano_dimuon.root": 4, "nanoAOD_2015_CMS_Open_Data_ttbar.root": 20,
-    "pfnano.root": 1, "Run2012B_SingleMu_1000.root": 100, "run2012_dimuon_100k.root": 10_000,
-    "cms_run2015d_pf.root": 245,
-}  # fmt: skip
 
 
 def read_ids(path: Path) -> list[int]:
@@ -32,13 +24,15 @@ def read_ids(path: Path) -> list[int]:
 
 def test_the_best_share_is_written_with_score_and_books(tmp_path, untrained_model):
     source = make_nano(tmp_path / "in.root", 200)
-    report = skim([str(source)], tmp_path / "out.root", keep=Fraction(1, 10), model=str(untrained_model))
+    report = skim([str(source)], tmp_path / "out.root", Recipe(keep=Fraction(1, 10), model=str(untrained_model)))
     assert (report.read, report.passed, report.written) == (200, 20, 20)
-    assert [row[2] for row in report.cutflow()] == [100.0, 10.0, 10.0]
+    assert [(step.events, step.weight) for step in report.cutflow()] == [(200, 100.0), (20, 10.0)]
     with uproot.open(source) as old, uproot.open(tmp_path / "out.root") as new:
         kept = np.isin(old["Events/event"].array(library="np"), new["Events/event"].array(library="np"))
         assert kept.sum() == 20
-        assert_same_tree(old["Events"], new["Events"], kept, added=["HepFilter_interest", "HepFilter_passed"])
+        assert_same_tree(
+            old["Events"], new["Events"], kept, added=["HepFilter_interest", "HepFilter_passed", "HepFilter_entry"]
+        )
         for books in ("Runs", "LuminosityBlocks"):
             assert_same_tree(old[books], new[books], np.ones(old[books].num_entries, bool), added=[])
         interest = new["Events/HepFilter_interest"].array(library="np")
@@ -47,9 +41,9 @@ def test_the_best_share_is_written_with_score_and_books(tmp_path, untrained_mode
         assert new["Events/HepFilter_passed"].typename == "bool"
         assert new["Events/HepFilter_passed"].array(library="np").all()
         provenance = json.loads(str(new["HepFilter_provenance"]))
-        assert "seconds" not in provenance and provenance["written"] == 20
+        assert provenance["outputs"][0]["events"] == 20
         assert provenance["model_hash"] == report.model_hash
-        assert provenance["files"][0]["read"] == 200
+        assert [step["events"] for step in provenance["inputs"][0]["cutflow"]] == [200, 20]
 
 
 def test_the_choice_is_the_same_however_events_are_split(tmp_path, untrained_model, monkeypatch):
@@ -58,14 +52,19 @@ def test_the_choice_is_the_same_however_events_are_split(tmp_path, untrained_mod
     with uproot.open(whole) as file:
         for i, (start, stop) in enumerate([(0, 7), (7, 190), (190, 300)]):
             parts.append(tmp_path / f"part{i}.root")
-            copy_entries_of(whole, parts[-1], np.isin(np.arange(300), np.arange(start, stop)))
+            copy([whole], parts[-1], [np.isin(np.arange(300), np.arange(start, stop))])
         assert file["Events"].num_entries == 300
     results = set()
     for unit in (1000, 64, 13):
-        monkeypatch.setattr("hepfilter.scoring.files.UNIT_ENTRIES", unit)
+        monkeypatch.setattr("hepfilter.skim.survey.UNIT_ENTRIES", unit)
         for inputs in ([whole], parts):
             out = tmp_path / "out.root"
-            skim([str(path) for path in inputs], out, keep=Fraction(1, 20), model=str(untrained_model), force=True)
+            skim(
+                [str(path) for path in inputs],
+                out,
+                Recipe(keep=Fraction(1, 20), model=str(untrained_model)),
+                force=True,
+            )
             with uproot.open({out: "Events"}) as tree:
                 results.add(
                     (tuple(tree["event"].array().tolist()), tree["HepFilter_interest"].array(library="np").tobytes())
@@ -73,20 +72,11 @@ def test_the_choice_is_the_same_however_events_are_split(tmp_path, untrained_mod
     assert len(results) == 1
 
 
-def copy_entries_of(source: Path, target: Path, kept: np.ndarray) -> None:
-    from hepfilter.io.output import SkimOutput
-    from hepfilter.io.reading import open_file
-    from hepfilter.io.sources import Source
-
-    with open_file(Source(str(source))) as file, SkimOutput(target, "Events", (), compression=uproot.ZSTD(1)) as out:
-        out.add_source(file, kept, {})
-
-
 def test_unphysical_input_is_counted_and_never_reaches_a_score(tmp_path, untrained_model):
     bad = np.array([np.nan, np.inf, -np.inf, -50.0, 0.0, 1e30], np.float32)
     plant = dict.fromkeys(("Jet_pt", "Muon_eta", "Electron_phi", "MET_pt", "Jet_mass"), bad)
     source = make_nano(tmp_path / "in.root", 100, plant=plant)
-    report = skim([str(source)], tmp_path / "out.root", keep=Fraction(1), model=str(untrained_model))
+    report = skim([str(source)], tmp_path / "out.root", Recipe(keep=Fraction(1), model=str(untrained_model)))
     assert report.written == 100
     with uproot.open({tmp_path / "out.root": "Events"}) as tree:
         assert np.isfinite(tree["HepFilter_interest"].array(library="np")).all()
@@ -99,18 +89,25 @@ def test_unphysical_input_is_counted_and_never_reaches_a_score(tmp_path, untrain
 @pytest.mark.parametrize("keep", [Fraction(1, 10), Fraction(1)])
 def test_an_empty_tree_gives_the_full_schema(tmp_path, untrained_model, keep):
     source = make_nano(tmp_path / "in.root", 0)
-    report = skim([str(source)], tmp_path / "out.root", keep=keep, model=str(untrained_model))
+    report = skim([str(source)], tmp_path / "out.root", Recipe(keep=keep, model=str(untrained_model)))
     assert (report.read, report.written, report.threshold) == (0, 0, None)
     with uproot.open(source) as old, uproot.open(tmp_path / "out.root") as new:
-        assert new["Events"].keys() == [*old["Events"].keys(), "HepFilter_interest", "HepFilter_passed"]
+        assert new["Events"].keys() == [
+            *old["Events"].keys(),
+            "HepFilter_interest",
+            "HepFilter_passed",
+            "HepFilter_entry",
+        ]
         assert new["Runs"].num_entries == 1
 
 
 def test_a_skim_can_be_skimmed_again(tmp_path, untrained_model):
     source = make_nano(tmp_path / "in.root", 200)
-    skim([str(source)], tmp_path / "once.root", keep=Fraction(1, 2), model=str(untrained_model))
-    skim([str(tmp_path / "once.root")], tmp_path / "twice.root", keep=Fraction(1, 10), model=str(untrained_model))
-    skim([str(source)], tmp_path / "direct.root", keep=Fraction(1, 20), model=str(untrained_model))
+    skim([str(source)], tmp_path / "once.root", Recipe(keep=Fraction(1, 2), model=str(untrained_model)))
+    skim(
+        [str(tmp_path / "once.root")], tmp_path / "twice.root", Recipe(keep=Fraction(1, 10), model=str(untrained_model))
+    )
+    skim([str(source)], tmp_path / "direct.root", Recipe(keep=Fraction(1, 20), model=str(untrained_model)))
     assert read_ids(tmp_path / "twice.root") == read_ids(tmp_path / "direct.root")
 
 
@@ -137,13 +134,17 @@ def bad_inputs(folder: Path) -> dict[str, tuple[str, type[HepfilterError], str]]
             SourceError,
             r"half\.root: is cut short: its header says \d+ bytes, the file has \d+",
         ),
-        "no Events": ("other.root", SourceError, r"other\.root: no tree Events; objects in the file: Other \(TTree\)"),
+        "no Events": (
+            "other.root",
+            SourceError,
+            r"other\.root: no tree Events or .*; objects in the file: Other \(TTree\)",
+        ),
         "no such tree": ("good.root:Evnts", SourceError, r"good\.root: no tree Evnts.*Events \(TTree\)"),
         "missing branch": ("missing.root", SchemaError, r"missing\.root: tree Events.*Jet_eta"),
         "damaged basket": (
             "damaged.root",
             SourceError,
-            r"damaged\.root: tree Events, branch Jet_pt, entries 0 to 99 cannot be read",
+            r"damaged\.root: tree Events, branch Jet_pt, entries 0 to 49 cannot be read",
         ),
     }
 
@@ -154,7 +155,11 @@ def test_bad_input_is_one_line_and_leaves_no_output(tmp_path, untrained_model, s
     for what, (name, error, message) in bad_inputs(monkey).items():
         with subtests.test(what):
             with pytest.raises(error, match=message) as caught:
-                skim([str(monkey / name)], tmp_path / "out.root", keep=Fraction(1, 10), model=str(untrained_model))
+                skim(
+                    [str(monkey / name)],
+                    tmp_path / "out.root",
+                    Recipe(keep=Fraction(1, 10), model=str(untrained_model)),
+                )
             assert "\n" not in str(caught.value)
             assert caught.value.exit_code == 1
             assert list(tmp_path.iterdir()) == [monkey]
@@ -163,10 +168,10 @@ def test_bad_input_is_one_line_and_leaves_no_output(tmp_path, untrained_model, s
 def test_inputs_that_do_not_belong_together_are_refused_or_noted(tmp_path, untrained_model):
     one, other = make_nano(tmp_path / "a.root", 20), make_nano(tmp_path / "b.root", 20, seed=2)
     (tmp_path / "copy.root").write_bytes(one.read_bytes())
-    options = {"keep": Fraction(1, 2), "model": str(untrained_model)}
+    recipe = Recipe(keep=Fraction(1, 2), model=str(untrained_model))
     with pytest.raises(SourceError, match=r"copy\.root: is a copy of .*a\.root, its events would count twice"):
-        skim([str(one), str(tmp_path / "copy.root")], tmp_path / "out.root", **options)
-    report = skim([str(one), str(other)], tmp_path / "out.root", **options)
+        skim([str(one), str(tmp_path / "copy.root")], tmp_path / "out.root", recipe)
+    report = skim([str(one), str(other)], tmp_path / "out.root", recipe)
     assert any(
         note.startswith("20 events have the run, luminosityBlock and event of another") for note in report.warnings
     )
@@ -175,7 +180,7 @@ def test_inputs_that_do_not_belong_together_are_refused_or_noted(tmp_path, untra
             with out.new_tree(name, [Column("Muon_pt", "float32", counter="nMuon")]) as tree:
                 tree.extend({"Muon_pt": (np.ones(3), [1, 1, 1])})
     with pytest.raises((SourceError, SchemaError)):
-        skim([str(one), f"{tmp_path / 'two.root'}:Other"], tmp_path / "o.root", **options)
+        skim([str(one), f"{tmp_path / 'two.root'}:Other"], tmp_path / "o.root", recipe)
     assert not (tmp_path / "o.root").exists()
 
 
@@ -185,7 +190,9 @@ def test_events_without_objects_and_absent_collections_are_noted(tmp_path, untra
         out.new_tree("Events", [Column(f"Muon_{f}", "float32", counter="nMuon") for f in ("pt", "eta", "phi")]) as tree,
     ):
         tree.extend({f"Muon_{f}": (np.full(3, v), [1, 0, 2]) for f, v in (("pt", 30.0), ("eta", 0.5), ("phi", 0.1))})
-    report = skim([str(tmp_path / "mu.root")], tmp_path / "out.root", keep=Fraction(1), model=str(untrained_model))
+    report = skim(
+        [str(tmp_path / "mu.root")], tmp_path / "out.root", Recipe(keep=Fraction(1), model=str(untrained_model))
+    )
     assert any(note.startswith("no met, electron, photon, jet in the file") for note in report.warnings)
     assert any(note.startswith("1 events have no object") for note in report.warnings)
 
@@ -203,102 +210,29 @@ def test_a_user_schema_reads_flat_columns(tmp_path, untrained_model):
         "name: mine\ntitle: flat\ntree: ntuple\ndetect: [x1]\ncollections:\n"
         "  muon:\n    alternatives:\n      - {px: [x1], py: [y1], pz: [z1], energy: [E1]}\n"
     )
-    options = {"keep": Fraction(1, 3), "model": str(untrained_model)}
-    report = skim([str(tmp_path / "flat.root")], tmp_path / "out.root", schema=str(schema), **options)
+    recipe = Recipe(keep=Fraction(1, 3), model=str(untrained_model), schema=str(schema))
+    report = skim([str(tmp_path / "flat.root")], tmp_path / "out.root", recipe)
     assert report.written == 10
     assert any("identified by file name and entry" in note for note in report.warnings)
     schema.write_text(schema.read_text().replace("title", "titel"))
     with pytest.raises(ConfigError, match=r"mine\.yaml: unknown key 'titel'; nearest: title"):
-        skim([str(tmp_path / "flat.root")], tmp_path / "out2.root", schema=str(schema), **options)
+        skim([str(tmp_path / "flat.root")], tmp_path / "out2.root", recipe)
     schema.write_text(schema.read_text().replace("titel", "title").replace("detect", "detct"))
     with pytest.raises(ConfigError, match=r"mine\.yaml: unknown key 'detct'; nearest: detect"):
-        skim([str(tmp_path / "flat.root")], tmp_path / "out2.root", schema=str(schema), **options)
+        skim([str(tmp_path / "flat.root")], tmp_path / "out2.root", recipe)
 
 
 def test_outputs_are_guarded(tmp_path, untrained_model):
     source = make_nano(tmp_path / "in.root", 20)
     (tmp_path / "there.root").write_text("precious")
-    options = {"keep": Fraction(1, 2), "model": str(untrained_model)}
+    recipe = Recipe(keep=Fraction(1, 2), model=str(untrained_model))
     for output, error, message in [
         (source, UsageError, "is one of the inputs"),
         (tmp_path / "there.root", OutputError, "exists; give another name"),
         (tmp_path / "no" / "out.root", OutputError, "there is no folder"),
     ]:
         with pytest.raises(error, match=message):
-            skim([str(source)], output, **options)
+            skim([str(source)], output, recipe)
     assert (tmp_path / "there.root").read_text() == "precious"
-    skim([str(source)], tmp_path / "there.root", force=True, **options)
+    skim([str(source)], tmp_path / "there.root", recipe, force=True)
     assert len(read_ids(tmp_path / "there.root")) == 10
-
-
-@pytest.fixture(scope="session")
-def real_skims(shared_data, untrained_model, tmp_path_factory):
-    """Each real file skimmed to a tenth, made once."""
-    folder = tmp_path_factory.mktemp("real")
-
-    def made(name: str) -> Path:
-        out = folder / name
-        if not out.exists():
-            skim([str(shared_data / name)], out, keep=Fraction(1, 10), model=str(untrained_model))
-        return out
-
-    return made
-
-
-def kept_entries(source: Path, out: Path) -> np.ndarray:
-    """Which entries of the source the skim holds, found by its own identity, or by all muons where it has none."""
-    with uproot.open({source: "Events"}) as old, uproot.open({out: "Events"}) as new:
-        names = [name for name in ("run", "luminosityBlock", "event") if name in old] or ["Muon_pt", "Muon_phi"]
-        keys = [
-            [tuple(map(repr, row)) for row in zip(*(tree[name].array().tolist() for name in names), strict=True)]
-            for tree in (old, new)
-        ]
-    wanted = set(keys[1])
-    assert len(wanted) == len(keys[1])
-    return np.array([key in wanted for key in keys[0]])
-
-
-@pytest.mark.parametrize(("name", "events"), REAL.items())
-def test_real_files_are_skimmed_bit_for_bit(shared_data, real_skims, name, events):
-    source, out = shared_data / name, real_skims(name)
-    kept = kept_entries(source, out)
-    assert kept.sum() == events
-    with uproot.open(source) as old, uproot.open(out) as new:
-        assert_same_tree(old["Events"], new["Events"], kept, added=["HepFilter_interest", "HepFilter_passed"])
-        for key, kind in old.classnames(cycle=False).items():
-            assert new.classnames(cycle=False)[key] == kind
-
-
-@pytest.mark.parametrize("name", REAL)
-def test_root_reads_what_it_reads_from_the_source(shared_data, real_skims, name):
-    if find_spec("ROOT") is None:
-        pytest.skip("ROOT is not installed")
-    entries = np.flatnonzero(kept_entries(shared_data / name, real_skims(name)))
-    script = Path(__file__).parents[1] / "io" / "compare_in_root.py"
-    command = [
-        sys.executable,
-        str(script),
-        str(shared_data / name),
-        str(real_skims(name)),
-        "Events",
-        ",".join(map(str, entries)),
-    ]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr[-2000:]
-    assert int(run.stdout.split()[2]) > 100
-
-
-# the dimuon file has no run, luminosityBlock and event: coffea refuses the source as well
-@pytest.mark.parametrize("name", [name for name in REAL if name != "run2012_dimuon_100k.root"])
-def test_coffea_opens_a_skim(shared_data, real_skims, name):
-    from coffea.nanoevents import NanoAODSchema, NanoEventsFactory
-
-    def muons(path: Path) -> ak.Array:
-        return NanoEventsFactory.from_root({str(path): "Events"}, schemaclass=NanoAODSchema, mode="eager").events()
-
-    kept = kept_entries(shared_data / name, real_skims(name))
-    old, new = muons(shared_data / name)[kept], muons(real_skims(name))
-    assert ak.array_equal(old.Muon.pt, new.Muon.pt)
-    assert ak.array_equal(old.Jet.eta, new.Jet.eta)
-    assert new.Muon.pt.layout.parameters.get("__doc__") == old.Muon.pt.layout.parameters.get("__doc__")
-    assert ak.all(new.HepFilter.passed)

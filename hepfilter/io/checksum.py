@@ -1,0 +1,40 @@
+"""What tells one input from another and from its own later self, without reading all of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import xxhash
+
+from hepfilter.errors import SourceError
+from hepfilter.io.reading import OpenFile
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A file's identity: its `uuid`, which a byte copy shares; its `size` in bytes; and a `checksum`.
+
+    The checksum is the xxh3-128 of the file's header, of its list of keys, and of the records of TTrees and RNTuples:
+    of where and how large every basket is, not of what the baskets hold.
+    """
+
+    uuid: str
+    size: int
+    checksum: str
+
+
+def checksum(path: str) -> str:
+    """The xxh3-128 of all that a small local file holds, such as a mask; SourceError if it cannot be read."""
+    try:
+        return xxhash.xxh3_128_hexdigest(Path(path).read_bytes())
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def file_facts(file: OpenFile) -> FileFacts:
+    """The facts of an open file; SourceError if a tree's record cannot be read."""
+    digest = xxhash.xxh3_128(file.source(0, 100))
+    for name, entry in file.entries.items():
+        digest.update(f"{entry.key.class_name}\0{name}\0{entry.cycle}\0{entry.position}\n".encode())
+    for name in file.table_names:
+        digest.update(file.tree_record(name).stored)
+    return FileFacts(file.uuid, file.directory.end, digest.hexdigest())

@@ -1,0 +1,1 @@
+"""RNTuples: their format, their pages, chosen entries of all columns."""

@@ -1,0 +1,111 @@
+"""The cuts that need no model: duplicates, luminosity mask, event list, selection expression."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hepfilter.errors import SchemaError, UsageError
+from hepfilter.events.books import Books
+from hepfilter.events.expressions import Column, Expression, parse_expression
+from hepfilter.events.identity import Identity
+from hepfilter.io.deduplication import SeenEvents
+from hepfilter.io.event_list import EventList, MissingEvents, read_event_list
+from hepfilter.io.lumi_mask import LumiMask, load_lumi_mask
+from hepfilter.io.reading import Table
+from hepfilter.io.sources import Source
+from hepfilter.skim.recipe import Recipe
+
+Mask = npt.NDArray[np.bool_]
+STEPS = UNIQUE, MASKED, LISTED, WHERE = ("not seen before", "luminosity mask", "event list", "where")
+"""The names of the cuts in the cutflow, in the order in which they apply."""
+
+
+class Cuts:
+    """The cuts of a recipe, with what they remember from file to file."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._mask = load_lumi_mask(recipe.lumi_mask) if recipe.lumi_mask else None
+        self._masks = {name: load_lumi_mask(path) for name, path in recipe.dataset_masks.items()}
+        self._listed = read_event_list(recipe.events) if recipe.events else None
+        self._found = np.zeros(len(self._listed or ()), bool)
+        self._seen = SeenEvents() if recipe.deduplicate else None
+
+    def lumi_mask(self, source: Source) -> LumiMask | None:
+        """The luminosity mask that holds for a source: the recipe's, or that of its dataset."""
+        return self._mask or self._masks.get(source.dataset or "")
+
+    def of_file(self, source: Source, tree: Table, books: Books) -> "FileCuts":
+        """The cuts for one file. UsageError if the expression does not fit it, SchemaError if it has no identity."""
+        mask = self.lumi_mask(source)
+        identified = mask is not None or self._listed is not None or self._seen is not None
+        if identified and books.identity is None:
+            what = f"{tree.path}: tree {tree.name} has no run, luminosityBlock and event that a schema names"
+            raise SchemaError(f"{what}, which --lumi-mask, --events and --deduplicate need; give one with --schema")
+        where = self._recipe.where
+        # a colon, as in the names of Athena's RNTuples, is none in an expression: a dot stands for it, as in schemas
+        spelled = {name.replace(":", "."): name for name in tree.branch_names}
+        spelled |= {name: name for name in tree.branch_names if ":" not in name}  # which a colon does not displace
+        try:
+            expression = None if where is None else parse_expression(where, spelled)
+        except UsageError as error:
+            raise UsageError(f"{tree.path}: {error}") from error
+        masked = self._mask is not None or bool(self._masks)
+        return FileCuts(
+            self._seen, mask, self._listed, self._found, expression, spelled, identified=identified, masked=masked
+        )
+
+    def missing_events(self) -> MissingEvents | None:
+        """The listed events that were not found, None where there is no list or nothing is missing."""
+        missing = None if self._listed is None else self._listed.missing(self._found)
+        return missing if missing is not None and missing.count else None
+
+
+@dataclass(frozen=True)
+class FileCuts:
+    """The cuts for the events of one file; `identified` says whether they look at identities.
+
+    `spelled` maps the names that an expression uses to the file's. With `masked` the cutflow counts a luminosity mask,
+    also of a file that none holds for: the steps of all files are the same.
+    """
+
+    seen: SeenEvents | None
+    mask: LumiMask | None
+    listed: EventList | None
+    found: Mask
+    expression: Expression | None
+    spelled: Mapping[str, str]
+    identified: bool
+    masked: bool
+
+    @property
+    def steps(self) -> list[str]:
+        """The names of the cuts in the cutflow, in order."""
+        there = (self.seen is not None, self.masked, self.listed is not None, self.expression is not None)
+        return [name for name, is_there in zip(STEPS, there, strict=True) if is_there]
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """The branches that the expression needs."""
+        return () if self.expression is None else tuple(self.spelled[name] for name in self.expression.branches)
+
+    def passes(self, columns: Mapping[str, Column], identity: Identity | None, count: int) -> dict[str, Mask]:
+        """Which of `count` events are left after each cut, by the cut's name in the cutflow."""
+        left = np.ones(count, bool)
+        steps: dict[str, Mask] = {}
+        if identity is not None and self.seen is not None:
+            steps[UNIQUE] = left = self.seen.first_occurrences(identity.run, identity.luminosity_block, identity.event)
+        if self.masked:
+            if identity is not None and self.mask is not None:
+                left = left & self.mask.passes(identity.run, identity.luminosity_block)
+            steps[MASKED] = left
+        if identity is not None and self.listed is not None:
+            positions = self.listed.find(identity.run, identity.luminosity_block, identity.event)
+            self.found[positions[positions >= 0]] = True
+            steps[LISTED] = left = left & (positions >= 0)
+        if self.expression is not None:
+            wanted = {name: columns[self.spelled[name]] for name in self.expression.branches}
+            steps[WHERE] = left = left & self.expression.passes(wanted, count)
+        return steps

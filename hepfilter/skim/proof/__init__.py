@@ -1,0 +1,1 @@
+"""The proof that an output holds just what its provenance says."""

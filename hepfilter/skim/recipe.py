@@ -1,0 +1,135 @@
+"""What decides which events and branches a skim keeps: everything that its content depends on, and nothing else."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from hepfilter.errors import UsageError
+from hepfilter.io.compression import parse_compression
+from hepfilter.io.layout import POLICIES, Policy
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The cuts of a skim, in the order in which they apply, and the shape of its output.
+
+    An event is kept if it is the first of its identity (`deduplicate`), lies in the luminosity mask (`lumi_mask`, the
+    path of a certification JSON, else that of its dataset in `dataset_masks`), is listed (`events`, the path of a
+    list), passes the selection expression `where`, and has a score of at least `threshold` or is among the share `keep`
+    of highest score of all that passed the rest. `model` and `schema` are names of what ships, or paths; the model is
+    used only with `keep` or `threshold`.
+
+    `keep_branches` and `drop_branches` are globs, `branches` the path of a keep/drop file. `layout` says which branches
+    the output has where inputs differ, `fills` what stands for those that an input lacks (``TREE/BRANCH`` in another
+    tree than that of the events). `split_events` and `split_bytes` bound what one output holds. `compression` is
+    ``ALGORITHM:LEVEL``, None for the first input's own.
+    """
+
+    where: str | None = None
+    keep: Fraction | None = None
+    threshold: float | None = None
+    model: str = "interest-objects"
+    schema: str | None = None
+    lumi_mask: str | None = None
+    dataset_masks: Mapping[str, str] = field(default_factory=dict)
+    events: str | None = None
+    deduplicate: bool = False
+    keep_branches: tuple[str, ...] = ()
+    drop_branches: tuple[str, ...] = ()
+    branches: str | None = None
+    layout: Policy = "strict"
+    fills: Mapping[str, float] = field(default_factory=dict)
+    split_events: int | None = None
+    split_bytes: int | None = None
+    compression: str | None = None
+
+    def __post_init__(self) -> None:
+        """UsageError for what contradicts itself."""
+        if self.threshold is not None and not math.isfinite(self.threshold):
+            raise UsageError(f"--threshold {self.threshold}: give a number")
+        if self.keep is not None and self.threshold is not None:
+            raise UsageError("--keep and --threshold: give one of them, a share or a score")
+        if self.branches is not None and (self.keep_branches or self.drop_branches):
+            raise UsageError("--branches: a file of rules stands alone, without --keep-branches and --drop-branches")
+        if self.split_events is not None and self.split_bytes is not None:
+            raise UsageError("--split-events and --split-size: give one of them")
+        if any(limit is not None and limit < 1 for limit in (self.split_events, self.split_bytes)):
+            raise UsageError("an output must hold at least one event; give a positive number to split by")
+        if self.layout not in POLICIES:
+            raise UsageError(f"--layout {self.layout}: known are {', '.join(POLICIES)}")
+        if self.fills and self.layout != "union":
+            raise UsageError("--fill: values stand for what an input lacks with --layout union alone")
+        if self.compression is not None:
+            parse_compression(self.compression)
+
+    def fills_of(self, prefix: str) -> dict[str, float]:
+        """By branch what stands where an input lacks it: in the events' tree, or with ``TREE/`` in another."""
+        named = ((name.rpartition("/"), value) for name, value in self.fills.items())
+        return {branch: value for (tree, sign, branch), value in named if tree + sign == prefix}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files, beside the inputs, that decide too."""
+        named = (self.lumi_mask, *self.dataset_masks.values(), self.events, self.branches)
+        return tuple(path for path in named if path is not None)
+
+    @property
+    def needs_scores(self) -> bool:
+        """Whether a model decides."""
+        return self.keep is not None or self.threshold is not None
+
+    @property
+    def selects(self) -> bool:
+        """Whether anything is asked for at all."""
+        cuts = (self.where, self.lumi_mask, self.events, self.branches)
+        return self.needs_scores or self.deduplicate or any(cut is not None for cut in cuts) or self.reshapes
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether the output has another shape than the input."""
+        return bool(self.keep_branches or self.drop_branches or self.split_events or self.split_bytes)
+
+    def facts(self) -> dict[str, Any]:
+        """What was asked for, as plain data; what was left at its default is left out."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        facts = {name: value for name, value in plain.items() if value or name == "threshold"}
+        if self.threshold is None:
+            del facts["threshold"]
+        if not self.needs_scores:
+            del facts["model"]
+        return facts | ({"keep": str(self.keep)} if self.keep is not None else {})
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> "Recipe":
+        """The recipe that `facts` describe, as they stand in an output's provenance."""
+        values = dict(facts)
+        for name in ("keep_branches", "drop_branches"):
+            values[name] = tuple(values.get(name, ()))
+        if "keep" in values:
+            values["keep"] = Fraction(values["keep"])
+        return cls(**values)
+
+
+def parse_size(text: str) -> int:
+    """``2GB`` or ``500 MB`` in bytes (1 GB = 10⁹); UsageError otherwise."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kMGT])B?\s*", text)
+    if match is None:
+        raise UsageError(f"--split-size {text!r}: give a size such as 2GB or 500MB")
+    return int(float(match[1]) * {"k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}[match[2]])
+
+
+def parse_fills(texts: Sequence[str]) -> dict[str, float]:
+    """``NAME=VALUE`` each, as a mapping; UsageError otherwise."""
+    fills: dict[str, float] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        try:
+            fills[name.strip()] = int(value) if re.fullmatch(r"\s*[+-]?\d+\s*", value) else float(value)
+        except ValueError as error:
+            raise UsageError(f"--fill {text!r}: give NAME=VALUE, such as Muon_genPartIdx=-1") from error
+        if not (name.strip() and sign):
+            raise UsageError(f"--fill {text!r}: give NAME=VALUE, such as Muon_genPartIdx=-1")
+    return fills

@@ -32,6 +32,7 @@ demo: install
 	$(BIN)/hepfilter simulate wprime_xy leptoquark_ue -n 20 --seed 2 --force -o demo/signal.root
 	$(BIN)/hepfilter inspect demo/background.root
 	$(BIN)/hepfilter skim demo/background.root demo/signal.root --keep 2% --force -o demo/skim.root
+	$(BIN)/hepfilter verify demo/skim.root
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ records use 64-bit positions, so that a file may pass 2 GB without a rewrite, ex
 source's key length, because references inside it are counted from the key's start.
 """
 
+import atexit
 import datetime
 import os
 import struct
@@ -74,6 +75,22 @@ def refuse_output(path: Path, *, force: bool) -> None:
         raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
+_partials: set[Path] = set()
+
+
+def _remember(partial: Path) -> None:
+    """See to it that a file is gone when the process ends, should a signal come between making it and its `with`."""
+    if not _partials:
+        atexit.register(_remove_partials)
+    _partials.add(partial)
+
+
+def _remove_partials() -> None:
+    while _partials:
+        with suppress(OSError):
+            _partials.pop().unlink(missing_ok=True)
+
+
 class Publication:
     """Lets several files appear together: those given one are renamed into place when its `with` block ends.
 
@@ -107,6 +124,7 @@ def publish(partial: Path, path: Path) -> None:
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}; nothing is left behind") from error
+    _partials.discard(partial)
 
 
 class RootFile:
@@ -126,6 +144,7 @@ class RootFile:
         self._cycles: dict[str, int] = {}
         self._info = (0, 0)
         self._root = Key("TFile", path.name, "")
+        _remember(self._partial)
         self._file: IO[bytes] = self._create()
         self._position = _BEGIN
         self._append(self._root, self._directory(0, 0))

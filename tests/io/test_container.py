@@ -1,6 +1,8 @@
 """The file as a container."""
 
 import datetime
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +93,10 @@ def test_force_replaces_files_and_links_but_no_folder(tmp_path):
             refuse_output(tmp_path / name, force=False)
     with pytest.raises(OutputError, match=r"a\.root: there is no folder .*gone; make it first"):
         refuse_output(tmp_path / "gone" / "a.root", force=True)
+
+
+def test_a_signal_between_making_a_file_and_its_with_leaves_nothing(tmp_path):
+    script = "from pathlib import Path\nfrom hepfilter.io.container import RootFile\n"
+    script += f"RootFile(Path({str(tmp_path / 'a.root')!r}), compression=None)\nraise SystemExit(130)\n"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 130
+    assert list(tmp_path.iterdir()) == []

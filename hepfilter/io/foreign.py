@@ -7,7 +7,7 @@ import lzma
 import queue
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,28 @@ def _remote_bytes(path: str, source: Any) -> ByteSource:
             raise SourceError(f"{path}: cannot be read from there: {one_line(error)}; try again later") from error
 
     return ByteSource(lambda start, stop: fetch_many([(start, stop)])[0], fetch_many)
+
+
+def complete_arrays(
+    plain: Mapping[str, Column], names: Sequence[str], path: str, tree: str, start: int, stop: int | None
+) -> "dict[str, ak.Array]":
+    """The named branches as awkward arrays: those that were read as `plain` ones, all others by uproot."""
+    others = [name for name in names if name not in plain]
+    found = read_tree(path, tree, others, start, stop) if others else {}
+    return {name: to_awkward(plain[name]) if name in plain else found[name] for name in names}
+
+
+def complete_values(
+    plain: Mapping[str, Column], names: Sequence[str], path: str, tree: str, start: int, stop: int | None
+) -> dict[str, Column]:
+    """The named branches as flat values: those that were read as `plain` ones, all others by uproot.
+
+    SourceError if one holds neither a number nor a list of numbers an entry.
+    """
+    others = [name for name in names if name not in plain]
+    found = read_tree(path, tree, others, start, stop) if others else {}
+    where = f"{path}: tree {tree}: branch"
+    return {**plain, **{name: to_values(array, f"{where} {name}") for name, array in found.items()}}
 
 
 def to_awkward(values: Column) -> "ak.Array":

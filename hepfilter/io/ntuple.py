@@ -52,21 +52,14 @@ class OpenNTuple:
 
     def arrays(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> "dict[str, ak.Array]":
         """The entries [start, stop) of some fields, as one awkward array each. SourceError if a page is damaged."""
-        plain = self._plain(names, start, stop)
-        others = [name for name in names if name not in plain]
-        found = foreign.read_tree(self.path, self.name, others, start, stop) if others else {}
-        return {name: foreign.to_awkward(plain[name]) if name in plain else found[name] for name in names}
+        return foreign.complete_arrays(self._plain(names, start, stop), names, self.path, self.name, start, stop)
 
     def values(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> dict[str, Column]:
         """The entries [start, stop) of some fields as flat values, with offsets where there is a list per entry.
 
         SourceError if a field holds anything else, or a page is damaged.
         """
-        plain = self._plain(names, start, stop)
-        others = [name for name in names if name not in plain]
-        found = foreign.read_tree(self.path, self.name, others, start, stop) if others else {}
-        where = f"{self.path}: ntuple {self.name}"
-        return plain | {name: foreign.to_values(array, f"{where}: field {name}") for name, array in found.items()}
+        return foreign.complete_values(self._plain(names, start, stop), names, self.path, self.name, start, stop)
 
     def _plain(self, names: Sequence[str], start: int, stop: int | None) -> dict[str, Column]:
         missing = [name for name in names if name not in self.branch_names]

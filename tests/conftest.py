@@ -27,7 +27,8 @@ def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hepfilter.config.base import find_config, load_yaml
     from hepfilter.config.graph import GraphSpecification
     from hepfilter.config.model import EventClass, ModelDefinition, load_architecture
-    from hepfilter.models.checkpoint import build_network, save
+    from hepfilter.models.architectures import build_network
+    from hepfilter.models.checkpoint import save
 
     classes = (EventClass(name="background", is_signal=False), EventClass(name="signal", is_signal=True))
     graph = load_yaml(find_config("graphs", "objects"), GraphSpecification)

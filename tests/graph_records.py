@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from hepfilter.config.graph import GraphSpecification, load_graph_specification
-from hepfilter.config.model import EdgeConvArchitecture, EventClass, ModelDefinition
+from hepfilter.config.model import Architecture, EdgeConvArchitecture, EventClass, ModelDefinition
 from hepfilter.events.record import Objects, build_record
-from hepfilter.models.checkpoint import build_network
-from hepfilter.models.edgeconv import EdgeConvNet
+from hepfilter.models.architectures import build_network
+from hepfilter.models.network import GraphNetwork
 
 MEAN_COUNTS = {"jet": 4.0, "muon": 1.0, "electron": 1.0, "photon": 0.7, "tau": 0.2, "particle": 20.0}
 CHARGED = ("muon", "electron", "tau", "particle")
@@ -65,20 +65,31 @@ def small_particles() -> GraphSpecification:
     return shipped.model_copy(update={"name": "particles-small", "max_nodes": 24, "edges": edges})
 
 
-def definition(graph: GraphSpecification, *, width: int = 16, layers: int = 2) -> ModelDefinition:
+def small_objects_particles() -> GraphSpecification:
+    """Objects and particles together, likewise small."""
+    shipped = load_graph_specification("objects-particles")
+    edges = shipped.edges.model_copy(update={"k": 5})
+    return shipped.model_copy(update={"name": "objects-particles-small", "max_nodes": 28, "edges": edges})
+
+
+def definition(
+    graph: GraphSpecification, *, width: int = 16, layers: int = 2, architecture: Architecture | None = None
+) -> ModelDefinition:
     names = (("qcd", False), ("top", False), ("dijet", True), ("leptoquark", True))
     return ModelDefinition(
         graph=graph,
-        architecture=EdgeConvArchitecture(width=width, layers=layers, head_width=16),
+        architecture=architecture or EdgeConvArchitecture(width=width, layers=layers, head_width=16),
         classes=tuple(EventClass(name=name, is_signal=is_signal) for name, is_signal in names),
     )
 
 
-def network(graph: GraphSpecification, *, seed: int = 3, width: int = 16) -> EdgeConvNet:
+def network(
+    graph: GraphSpecification, *, seed: int = 3, width: int = 16, architecture: Architecture | None = None
+) -> GraphNetwork:
     """A network with random weights and a normalisation that brings its inputs to order one."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        built = build_network(definition(graph, width=width))
+        built = build_network(definition(graph, width=width, architecture=architecture))
         n_features, n_pairs = len(graph.feature_names), len(graph.pair_features)
         built.set_normalisation(
             features=(torch.full((n_features,), 1.0), torch.full((n_features,), 2.0)),

@@ -8,18 +8,18 @@ from torch import Tensor
 from hepfilter.events.record import COLLECTIONS, Objects, build_record
 from hepfilter.graphs.build import batch_of, build_padded
 from hepfilter.graphs.padded import PaddedGraphs
-from hepfilter.models.edgeconv import EdgeConvNet
+from hepfilter.models.network import GraphNetwork
 from tests.graph_records import random_record, record_of
 
 TOLERANCE = 1e-5
 
 
-def dense(model: EdgeConvNet, graphs: PaddedGraphs) -> Tensor:
+def dense(model: GraphNetwork, graphs: PaddedGraphs) -> Tensor:
     with torch.inference_mode():
         return model.forward_padded(graphs)
 
 
-def reference(model: EdgeConvNet, graphs: PaddedGraphs) -> Tensor:
+def reference(model: GraphNetwork, graphs: PaddedGraphs) -> Tensor:
     with torch.inference_mode():
         return model(batch_of(graphs, model.definition.graph))
 
@@ -55,12 +55,12 @@ def moved(graphs: PaddedGraphs, *, rotate: float = 0.0, reflect: bool = False) -
 class ModelChecks:
     """Needs a fixture `model`: a network in evaluation mode."""
 
-    def test_both_ways_give_the_same(self, model: EdgeConvNet) -> None:
+    def test_both_ways_give_the_same(self, model: GraphNetwork) -> None:
         graphs = build_padded(random_record(200, seed=1), model.definition.graph)
         assert torch.allclose(dense(model, graphs), reference(model, graphs), atol=TOLERANCE, rtol=0)
         assert dense(model, graphs).std(0).min() > 100 * TOLERANCE
 
-    def test_few_nodes(self, model: EdgeConvNet) -> None:
+    def test_few_nodes(self, model: GraphNetwork) -> None:
         """Events with 0, 1, 2, … objects of each collection in turn."""
         graph = model.definition.graph
         for name in graph.collections:
@@ -70,7 +70,7 @@ class ModelChecks:
             assert found.isfinite().all()
             assert torch.allclose(found, reference(model, graphs), atol=TOLERANCE, rtol=0)
 
-    def test_no_nodes_give_one_defined_score(self, model: EdgeConvNet) -> None:
+    def test_no_nodes_give_one_defined_score(self, model: GraphNetwork) -> None:
         graph = model.definition.graph
         graphs = build_padded(record_of(3), graph)
         alone = dense(model, graphs)
@@ -80,12 +80,12 @@ class ModelChecks:
         assert torch.allclose(among[0], alone[0], atol=TOLERANCE, rtol=0)
         assert torch.allclose(reference(model, graphs), alone, atol=TOLERANCE, rtol=0)
 
-    def test_no_events(self, model: EdgeConvNet) -> None:
+    def test_no_events(self, model: GraphNetwork) -> None:
         graphs = build_padded(record_of(0), model.definition.graph)
         assert dense(model, graphs).shape == (0, len(model.definition.classes))
         assert reference(model, graphs).shape == (0, len(model.definition.classes))
 
-    def test_order_of_nodes(self, model: EdgeConvNet) -> None:
+    def test_order_of_nodes(self, model: GraphNetwork) -> None:
         graphs = build_padded(random_record(60, seed=2), model.definition.graph)
         generator = torch.Generator().manual_seed(0)
         keys = torch.rand(graphs.mask.shape, generator=generator).masked_fill(~graphs.mask, 2.0)
@@ -94,30 +94,30 @@ class ModelChecks:
         shuffled = PaddedGraphs(graphs.features[event, order], graphs.momenta[event, order], graphs.mask[event, order])
         assert torch.allclose(dense(model, shuffled), dense(model, graphs), atol=TOLERANCE, rtol=0)
 
-    def test_rotation_about_the_beam(self, model: EdgeConvNet) -> None:
+    def test_rotation_about_the_beam(self, model: GraphNetwork) -> None:
         graphs = build_padded(separated(60, seed=3), model.definition.graph)
         for angle in (0.5, 2.0, -3.0):
             found = dense(model, moved(graphs, rotate=angle))
             assert torch.allclose(found, dense(model, graphs), atol=TOLERANCE, rtol=0)
 
-    def test_reflection(self, model: EdgeConvNet) -> None:
+    def test_reflection(self, model: GraphNetwork) -> None:
         graphs = build_padded(separated(60, seed=4), model.definition.graph)
         assert torch.allclose(dense(model, moved(graphs, reflect=True)), dense(model, graphs), atol=TOLERANCE, rtol=0)
 
-    def test_distances_matter(self, model: EdgeConvNet) -> None:
+    def test_distances_matter(self, model: GraphNetwork) -> None:
         """Else the symmetries would hold for the wrong reason."""
         graphs = build_padded(separated(60, seed=5), model.definition.graph)
         squeezed = graphs.momenta * torch.tensor([1.0, 0.5, 0.5, 1.0])
         found = dense(model, PaddedGraphs(graphs.features, squeezed, graphs.mask))
         assert (found - dense(model, graphs)).abs().max() > 100 * TOLERANCE
 
-    def test_composition_of_the_batch(self, model: EdgeConvNet) -> None:
+    def test_composition_of_the_batch(self, model: GraphNetwork) -> None:
         graphs = build_padded(random_record(40, seed=6), model.definition.graph)
         together = dense(model, graphs)
         alone = torch.cat([dense(model, graphs.select(slice(i, i + 1))) for i in range(40)])
         assert torch.allclose(alone, together, atol=TOLERANCE, rtol=0)
 
-    def test_padding(self, model: EdgeConvNet) -> None:
+    def test_padding(self, model: GraphNetwork) -> None:
         """More room, and whatever stands in it, changes nothing."""
         graphs = build_padded(random_record(40, seed=7), model.definition.graph)
         room = torch.zeros(40, 5, dtype=torch.bool)
@@ -129,13 +129,13 @@ class ModelChecks:
         )
         assert torch.allclose(dense(model, padded), dense(model, graphs), atol=TOLERANCE, rtol=0)
 
-    def test_a_workspace_changes_no_bit(self, model: EdgeConvNet) -> None:
+    def test_a_workspace_changes_no_bit(self, model: GraphNetwork) -> None:
         graphs = build_padded(random_record(40, seed=8), model.definition.graph)
         workspace = torch.full((model.workspace_size(*graphs.mask.shape) + 7,), torch.nan)
         with torch.inference_mode():
             assert torch.equal(model.forward_padded(graphs, workspace=workspace), model.forward_padded(graphs))
 
-    def test_both_ways_have_the_same_gradients(self, model: EdgeConvNet) -> None:
+    def test_both_ways_have_the_same_gradients(self, model: GraphNetwork) -> None:
         graphs = build_padded(random_record(30, seed=9), model.definition.graph)
         gradients = []
         for logits in (model.forward_padded(graphs), model(batch_of(graphs, model.definition.graph))):

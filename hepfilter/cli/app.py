@@ -2,15 +2,22 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
 import typer
 
 from hepfilter import __version__
+from hepfilter.cli.bench import bench
+from hepfilter.cli.calibrate import calibrate
 from hepfilter.cli.convert import convert
+from hepfilter.cli.evaluate import evaluate
+from hepfilter.cli.hunt import hunt
 from hepfilter.cli.inspect import inspect
 from hepfilter.cli.merge import merge
+from hepfilter.cli.panels import PanelledCommand
+from hepfilter.cli.pipes import guarded_stdout
 from hepfilter.cli.simulate import simulate
 from hepfilter.cli.skim import skim
 from hepfilter.cli.train import train
@@ -18,8 +25,8 @@ from hepfilter.cli.verify import verify
 from hepfilter.errors import HepfilterError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-for command in (inspect, simulate, convert, train, skim, verify, merge):
-    app.command()(command)
+for command in (inspect, simulate, convert, train, calibrate, evaluate, hunt, skim, verify, merge, bench):
+    app.command(cls=PanelledCommand, context_settings={"max_content_width": 120})(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -41,15 +48,23 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0 done, 1 our error, 2 usage, 4 a check failed, 128 + a signal."""
     before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        app(arguments)
+        with guarded_stdout() as write_out:
+            code, printed = _exit_code(lambda: app(arguments)), _exit_code(write_out)
+            return code or printed
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit_code(action: Callable[[], object]) -> int:
+    """The exit code that an action ends with; an error of ours is told in one line."""
+    try:
+        action()
     except HepfilterError as error:
         print(f"hepfilter: {error}", file=sys.stderr)
         return error.exit_code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     return 0
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hepfilter.wording import counted
+
 
 def convert(
     files: Annotated[
@@ -40,4 +42,4 @@ def convert(
             events = lhco_to_root(sources[0], output, progress=progress)
         else:
             raise UsageError("one HDF5 file at a time")
-    typer.echo(f"{output}: {events} events")
+    typer.echo(f"{output}: {counted(events, 'event')}")

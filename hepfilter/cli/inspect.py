@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
+    from hepfilter.models.metadata import ModelMetadata
     from hepfilter.skim.inspection import Inspection, ModelFit
 
 
@@ -35,15 +38,13 @@ def inspect(
     """
     from hepfilter.io.sources import expand_sources
     from hepfilter.models.metadata import pretrained_models, read_metadata
-    from hepfilter.skim.inspection import fit_model, inspect_file
+    from hepfilter.skim.inspection import inspect_file
 
     models = [read_metadata(name) for name in model or pretrained_models()]
     findings = []
     for source in expand_sources(inputs):
         found = inspect_file(source, schema=schema, sample=sample)
-        findings.append(
-            (found, [fit_model(found, known.name, tuple(known.definition.graph.collections)) for known in models])
-        )
+        findings.append((found, [_fit(found, known) for known in models]))
     if as_json:
         print(json.dumps([dataclasses.asdict(found) | {"models": _plain(fits)} for found, fits in findings], indent=2))
         return
@@ -51,6 +52,16 @@ def inspect(
 
     for found, fits in findings:
         _print_inspection(found, fits, stdout())
+
+
+def _fit(found: "Inspection", model: "ModelMetadata") -> "ModelFit":
+    """What a model makes of a file, what it says of every event, and whether it is calibrated."""
+    from hepfilter.scoring.calibration import model_calibration, score_names
+    from hepfilter.skim.inspection import fit_model
+
+    calibration, used = model_calibration(model), tuple(model.definition.graph.collections)
+    known = None if calibration is None else calibration.hash
+    return fit_model(found, model.name, used, scores=score_names(model), calibration=known)
 
 
 def _plain(fits: "list[ModelFit]") -> list[dict[str, object]]:
@@ -73,7 +84,8 @@ def _print_inspection(found: "Inspection", fits: "list[ModelFit]", console: "Con
     if found.reason is not None:
         console.print(f"events: cannot be read: {found.reason}\n", markup=False)
         return
-    console.print(f"schema: {found.schema} – {found.title}; tree {found.tree}, {found.entries:,} events", markup=False)
+    events = counted(found.entries, "event")
+    console.print(f"schema: {found.schema} – {found.title}; tree {found.tree}, {events}", markup=False)
     console.print(f"identity: {', '.join(found.identity) if found.identity else 'file name and entry'}", markup=False)
     console.print(f"weight: {found.weight or 'none'}; books: {', '.join(found.bookkeeping) or 'none'}", markup=False)
     _print_collections(found, console)
@@ -82,7 +94,8 @@ def _print_inspection(found: "Inspection", fits: "list[ModelFit]", console: "Con
     for warning in found.warnings:
         console.print(f"note: {warning}", markup=False)
     for fit in fits:
-        console.print(f"model {fit.model}: {_verdict(fit)}", markup=False)
+        known = "not calibrated" if fit.calibration is None else f"calibration {fit.calibration[:12]}"
+        console.print(f"model {fit.model}: {_verdict(fit)}; gives {', '.join(fit.scores)}; {known}", markup=False)
     console.print()
 
 
@@ -91,7 +104,8 @@ def _print_collections(found: "Inspection", console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=f"objects per event, mean of the first {found.events_read:,} events", title_justify="left")
+    looked_at = counted(found.events_read, "event")
+    table = Table(title=f"objects per event, mean of the first {looked_at}", title_justify="left")
     table.add_column("collection")
     for title in ("in the file", "after cleaning"):
         table.add_column(title, justify="right")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from hepfilter.wording import counted
+
 
 def merge(
     outputs: Annotated[list[str], typer.Argument(metavar="OUT…", help="Outputs of skims: paths, globs, folders.")],
@@ -40,7 +42,7 @@ def merge(
         print(json.dumps(dataclasses.asdict(report) | {"events": report.events}, indent=2))
         return
     for part in report.parts:
-        print(f"{part.path}: {part.events:,} events of {report.tree}")
+        print(f"{part.path}: {counted(part.events, 'event')} of {report.tree}")
     for note in report.notes:
         print(f"note: {note}")
-    print(f"{report.path}: {report.events:,} events written in {report.seconds:.1f} s")
+    print(f"{report.path}: {counted(report.events, 'event')} written in {report.seconds:.1f} s")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.wording import counted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -85,7 +87,7 @@ def simulate(
     for name, others in overlaps(productions).items():
         typer.echo(f"hepfilter: {name} has events of {', '.join(others)}: the weights count them twice", err=True)
     if blocks := finished_blocks(output):
-        typer.echo(f"hepfilter: {blocks} finished blocks lie in {output}.blocks: going on from there", err=True)
+        typer.echo(f"hepfilter: going on from {counted(blocks, 'finished block')} in {output}.blocks", err=True)
     with _told_where_to_go_on(output), event_progress() as bar:
         report = make_sample(
             productions,
@@ -109,7 +111,8 @@ def _told_where_to_go_on(output: Path) -> "Iterator[None]":
         yield
     except (KeyboardInterrupt, SystemExit, SimulationError, WorkerError):
         if blocks := finished_blocks(output):
-            typer.echo(f"hepfilter: {blocks} finished blocks are kept; the same command goes on from there", err=True)
+            kept = counted(blocks, "finished block")
+            typer.echo(f"hepfilter: kept: {kept}; the same command goes on from there", err=True)
         raise
 
 
@@ -226,7 +229,7 @@ def _print_report(report: "SampleReport", *, as_json: bool) -> None:
     times = ("generator [s]", "detector [s]")
     _print_table(("process", "label", "events", "cross-section [pb]", "kept", "in file [pb]", *times), rows)
     rate = report.events / report.seconds
-    typer.echo(f"{report.output}: {report.events} events in {report.seconds:.1f} s, {rate:.0f} events/s")
+    typer.echo(f"{report.output}: {counted(report.events, 'event')} in {report.seconds:.1f} s, {rate:.0f} events/s")
 
 
 def _with_error(process: "ProcessReport") -> str:

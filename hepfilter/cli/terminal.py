@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 _SECONDS_SHOWN = 0.1
+_STAGES_SHOWN = 6
 
 
 class _EventRate(ProgressColumn):
@@ -39,6 +40,8 @@ def event_progress() -> Iterator[Callable[[str, int, int], None]]:
             nonlocal shown
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
+                for past in bar.tasks[:-_STAGES_SHOWN]:
+                    past.visible = False  # what is lower than the terminal is not shown at all
             bar.update(tasks[stage], completed=done, total=total)
             if time.monotonic() - shown > _SECONDS_SHOWN or done == total:
                 shown = time.monotonic()

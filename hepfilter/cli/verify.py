@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.wording import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -54,8 +56,7 @@ def verify(
         for proof in report.outputs:
             _print_proof(proof, stdout())
     if not report.passed:
-        failed = f"{len(report.failed)} check{'s' * (len(report.failed) > 1)} failed"
-        raise VerificationError(f"{failed}: {', '.join(report.failed)}")
+        raise VerificationError(f"{counted(len(report.failed), 'check')} failed: {', '.join(report.failed)}")
 
 
 def _print_proof(proof: "OutputProof", console: "Console") -> None:

@@ -1,5 +1,6 @@
 """What all configuration has in common: strict models, safe reading, and errors that name the nearest key."""
 
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,17 +15,26 @@ ConfigModel = TypeVar("ConfigModel", bound="StrictModel")
 
 _FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 100
+LARGEST_TEXT = 10**8
 
 
 class _PlainLoader(_FastLoader):  # type: ignore[misc, valid-type]
-    """The safe loader without double keys."""
+    """The safe loader without double keys, whose errors all say where."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """As the safe loader; a value that Python cannot hold (a date such as 2024-99-99) is an error of YAML."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except ValueError as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that stands twice, else as the safe loader."""
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", node.start_mark)
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
         return mapping
 
@@ -55,18 +65,34 @@ def find_config(kind: str, name: str | Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    if path.is_dir():
-        raise ConfigError(f"{name}: is a folder; give a file or the name of a built-in")
-    hint = nearest(str(name), known) or f"; there are {len(known)}, from {min(known)} to {max(known)}"
+    if path.exists():
+        what = "a folder" if path.is_dir() else "no plain file"
+        raise ConfigError(f"{name}: is {what}; give a file or the name of a built-in")
+    hint = nearest(str(name), known) or f"; {_some_known(list(known))}"
     raise ConfigError(f"{name}: no such file and no built-in of configs/{kind}{hint}")
 
 
-def read_text(path: Path) -> str:
-    """The text of a configuration file; ConfigError if it cannot be read."""
-    if path.exists() and not path.is_file():
-        raise ConfigError(f"{path}: is no plain file")
+def _some_known(names: list[str]) -> str:
+    """The names, or the first and the last of many."""
+    if len(names) < 10:
+        return f"known: {', '.join(names)}"
+    return f"there are {len(names)}, from {names[0]} to {names[-1]}"
+
+
+def read_text(path: Path, *, largest: int = LARGEST_TEXT, from_pipe: bool = False) -> str:
+    """The text of a configuration file; ConfigError if it cannot be read or has more than `largest` bytes.
+
+    A pipe can be read only once, so it is refused unless the caller says that it reads once.
+    """
+    if path.exists() and not (path.is_file() or (from_pipe and path.is_fifo())):
+        raise ConfigError(f"{path}: is no plain file; write it to one and give that")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size  # 0 of a pipe
+            raw = b"" if size > largest else stream.read(largest + 1)
+        if max(size, len(raw)) > largest:
+            raise ConfigError(f"{path}: has more than {largest / 1e6:,.0f} MB, too much for such a file; give another")
+        return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
@@ -79,26 +105,36 @@ def load_plain(path: Path) -> Any:
 
 
 def parse_plain(text: str, *, where: str) -> Any:
-    """What a YAML text holds; `where` begins the message of the ConfigError if it is not valid."""
+    """What a YAML text holds; ConfigError with line and column if it is not valid, whose message begins by `where`."""
     try:
         _refuse_tricks(text)
         return yaml.load(text, Loader=_PlainLoader)
-    except RecursionError as error:
-        raise ConfigError(f"{where}: not valid YAML: nested too deeply") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"{where}: not valid YAML: {_fault(error)}") from error
+    except yaml.reader.ReaderError as error:
+        character = chr(error.character)
+        before = text.partition(character)[0]
+        place = f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
+        raise ConfigError(f"{where}: not valid YAML: {place}: the character {character!a} is not allowed") from error
+
+
+def _fault(error: yaml.MarkedYAMLError) -> str:
+    """Line, column and reason of an error in one line, without the name that the loader gives to a text."""
+    mark: Any = error.problem_mark or error.context_mark
+    reason = ", ".join(part for part in (error.context, error.problem) if part)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {' '.join(reason.split())}"
 
 
 def _refuse_tricks(text: str) -> None:
     """Refuse aliases (a few lines of which can stand for any number of nodes), and what nests too deeply."""
     depth = 0
     for event in yaml.parse(text, Loader=_FastLoader):
+        mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            mark: Any = event.start_mark
             raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
-            raise RecursionError
+            raise yaml.composer.ComposerError(None, None, "nested too deeply", mark)
 
 
 def load_yaml(path: Path, model: type[ConfigModel]) -> ConfigModel:

@@ -347,6 +347,7 @@ def _fill(data: Any, parameter: str | None, value: float, where: str) -> Any:
         return data
 
     def replaced(like: re.Match[str]) -> str:
+        """What stands in the place of a placeholder."""
         match = _PLACEHOLDER.fullmatch(like[0])
         if match is None or match["name"] != parameter:
             known = f"known are {{{parameter}}}, {{{parameter}*1.1}} and the like" if parameter else "there is no scan"

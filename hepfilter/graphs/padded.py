@@ -71,6 +71,10 @@ class PaddedGraphs:
         """The same graphs on another device."""
         return type(self)(*(part.to(device, non_blocking=True) for part in self._parts()))
 
+    def pin_memory(self) -> Self:
+        """The same graphs in memory that a GPU copies from while it computes; for torch's `DataLoader`."""
+        return type(self)(*(part.pin_memory() for part in self._parts()))
+
     def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.features, self.momenta, self.mask
 

@@ -26,6 +26,7 @@ from hepfilter.io.plain import is_plain, plain_dtype
 from hepfilter.io.text import one_line
 from hepfilter.io.ttree import Branch
 from hepfilter.io.ttree_reading import EmbeddedBasket, StoredBaskets
+from hepfilter.wording import counted
 
 Bytes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int32]
@@ -161,7 +162,7 @@ class BasketReader:
         self.edges_key = branch.stored.key
         groups_others = len(self.edges) == 1 and (self._may_refer or branch.children)
         if self.edges[-1] != num_entries and not groups_others:
-            what = f"{where}, branch {branch.name} has {self.edges[-1]} entries, its tree {num_entries}"
+            what = f"{where}, branch {branch.name} has {counted(self.edges[-1], 'entry')}, its tree {num_entries}"
             raise SourceError(f"{what}; fill it, or leave it out")
 
     def span(self, number: int) -> tuple[int, int]:
@@ -201,9 +202,10 @@ class BasketReader:
         _, _, width, count, last = _TAIL.unpack_from(raw, key_length - _TAIL.size - 1)
         border = last - key_length
         if stored != nbytes or len(raw) != nbytes or not 0 <= border <= size or count != entries:
-            raise ValueError(f"its header says {stored} bytes and {count} entries, the branch {nbytes} and {entries}")
+            says = f"{counted(stored, 'byte')} and {counted(count, 'entry')}"
+            raise ValueError(f"its header says {says}, the branch {nbytes} and {entries}")
         if count and not self._variable and width * count != border:  # by which ROOT finds entries of one size
-            raise ValueError(f"its header says {width} bytes an entry, {count} entries have {border}")
+            raise ValueError(f"its header says {counted(width, 'byte')} an entry, there are {border} for {count}")
         payload = np.frombuffer(unpack(raw[key_length:], size), np.uint8)
         if border == size or not self._variable:
             return self._entries(payload[:border], count, None, key_length)
@@ -219,12 +221,12 @@ class BasketReader:
         if positions is None:
             whole = count * self._item
             if len(data) != whole if self._one_each else len(data) % max(whole, 1):
-                raise ValueError(f"{len(data)} bytes do not divide into {count} entries")
+                raise ValueError(f"{counted(len(data), 'byte')} for {counted(count, 'entry')}")
             return Entries(data, count)
         positions = positions - np.int32(key_length)
         layout = self._pool.layout(positions)
         if layout.unit % self._item:
-            raise ValueError(f"entries that are no whole numbers of {self._item} bytes")
+            raise ValueError(f"entries that are no whole numbers of {counted(self._item, 'byte')}")
         if displaced is not None:
             return Entries(data, count, layout, displaced[:count])
         refers = self._may_refer and _CLASS_NAMED.search(data.tobytes()) is not None
@@ -258,6 +260,11 @@ def raw_lists(values: npt.NDArray[Any], counts: npt.NDArray[np.integer[Any]]) ->
     return Entries(raw_entries(values).data, len(counts), Layout(positions))
 
 
+def basket_tail(width: int, count: int, last: int) -> bytes:
+    """What ends a basket's key: `width` is the bytes of an entry, or the number of positions where entries vary."""
+    return _TAIL.pack(3, max(32000, last), width, count, last) + b"\0"
+
+
 def basket_payload(pieces: Sequence[Entries], key_length: int, *, variable: bool) -> tuple[bytes, bytes]:
     """(tail of the key header, payload) of a basket that holds `pieces` one after the other.
 
@@ -268,11 +275,11 @@ def basket_payload(pieces: Sequence[Entries], key_length: int, *, variable: bool
     count = sum(piece.count for piece in pieces)
     total = sum(len(piece.data) for piece in pieces)
     if total > _LARGEST:
-        raise OutputError(f"{count} entries of {total:,} bytes are too large for one basket")
+        raise OutputError(f"{counted(count, 'entry')} of {total:,} bytes: too large for one basket")
     data = b"".join([piece.data.tobytes() for piece in pieces])
     last = key_length + len(data)
     if not variable:
-        return _TAIL.pack(3, max(32000, last), len(data) // count if count else 0, count, last) + b"\0", data
+        return basket_tail(len(data) // count if count else 0, count, last), data
     positions = np.zeros(count + 1, np.int64)
     sizes = [np.full(p.count, p.width) if p.layout is None else p.layout.sizes for p in pieces]
     np.cumsum(np.concatenate(sizes), out=positions[1:])
@@ -281,7 +288,7 @@ def basket_payload(pieces: Sequence[Entries], key_length: int, *, variable: bool
     if any(piece.origins is not None for piece in pieces):
         here = np.split(positions[:count], np.cumsum([piece.count for piece in pieces])[:-1])
         lists.append(np.concatenate([o if p.origins is None else p.origins for p, o in zip(pieces, here, strict=True)]))
-    tail = _TAIL.pack(3, max(32000, last), count + 1, count, last) + b"\0"
+    tail = basket_tail(count + 1, count, last)
     # the last of each list is 0, as ROOT leaves it: the end is fLast
     lengths, end = struct.pack(">i", count + 1), b"\0\0\0\0"
     return tail, data + b"".join(lengths + values.astype(">i4").tobytes() + end for values in lists)

@@ -66,6 +66,7 @@ def open_local(path: Path) -> Iterator[ByteSource]:
         size = os.fstat(number).st_size
 
         def fetch(start: int, stop: int) -> bytes:
+            """The bytes from `start` to `stop`, fewer where the file ends."""
             # a damaged file may ask for gigabytes, which would be allocated before they are found not to be there
             if start < 0:
                 raise ValueError(f"a position of {start}")

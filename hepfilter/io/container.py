@@ -19,9 +19,11 @@ from hepfilter.errors import OutputError
 from hepfilter.io.buffer import encode_string
 from hepfilter.io.compression import Compression, pack
 
-_BEGIN = 100
-_FORMAT_VERSION = 62400 + 1_000_000  # ROOT 6.24's file format, 64-bit positions
-_SMALL_LIMIT = 2**31
+BEGIN = 100
+"""Where the first record of a file begins: that of its directory."""
+FORMAT_VERSION = 62400 + 1_000_000  # ROOT 6.24's file format, 64-bit positions
+SMALL_LIMIT = 2**31
+"""Positions from here on do not fit 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class Key:
         numbers = struct.pack(">ihiIhh", self.length + stored, version, size, stamp, self.length, cycle)
         strings = b"".join(encode_string(text) for text in (self.class_name, self.name, self.title))
         return numbers + struct.pack(seeks, position, directory) + strings
+
+
+def basket_header(key: Key, *, tail: int, position: int, nbytes: int, size: int, stamp: int) -> bytes:
+    """The header of a basket's key before its tail of `tail` bytes, of a record of `nbytes` bytes in all."""
+    header = bytearray(key.header(position=position, stored=0, size=size, directory=BEGIN, stamp=stamp, cycle=0))
+    struct.pack_into(">i", header, 0, nbytes)
+    struct.pack_into(">h", header, 14, key.length + tail)
+    return bytes(header)
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,7 @@ class RootFile:
         self._root = Key("TFile", path.name, "")
         _remember(self._partial)
         self._file: IO[bytes] = self._create()
-        self._position = _BEGIN
+        self._position = BEGIN
         self._append(self._root, self._directory(0, 0))
 
     def __enter__(self) -> "RootFile":
@@ -191,12 +201,10 @@ class RootFile:
         key = Key("TBasket", branch, tree)
         length = key.length + len(basket.tail)
         position, nbytes = self._position, length + len(basket.stored)
-        header = bytearray(
-            key.header(position=position, stored=0, size=basket.size, directory=_BEGIN, stamp=self._stamp, cycle=0)
+        header = basket_header(
+            key, tail=len(basket.tail), position=position, nbytes=nbytes, size=basket.size, stamp=self._stamp
         )
-        struct.pack_into(">i", header, 0, nbytes)
-        struct.pack_into(">h", header, 14, length)
-        self._write(bytes(header) + basket.tail + basket.stored)
+        self._write(header + basket.tail + basket.stored)
         return position, nbytes, length + basket.size
 
     def add_blob(self, payload: bytes) -> int:
@@ -212,7 +220,7 @@ class RootFile:
     def _create(self) -> IO[bytes]:
         try:
             stream = self._partial.open("wb")
-            stream.write(b"\0" * _BEGIN)
+            stream.write(b"\0" * BEGIN)
         except OSError as error:
             raise OutputError(
                 f"{self.path}: cannot be written: {error.strerror}; choose a folder that exists and is writable"
@@ -227,9 +235,9 @@ class RootFile:
         self._position += len(data)
 
     def _append(self, key: Key, stored: bytes, *, size: int | None = None, cycle: int = 1) -> bytes:
-        if not key.big and self._position >= _SMALL_LIMIT:
+        if not key.big and self._position >= SMALL_LIMIT:
             raise OutputError(f"{self.path}: object {key.name!r} of a small file cannot be copied behind 2 GB")
-        parent = 0 if self._position == _BEGIN else _BEGIN
+        parent = 0 if self._position == BEGIN else BEGIN
         size = len(stored) if size is None else size
         header = key.header(
             position=self._position, stored=len(stored), size=size, directory=parent, stamp=self._stamp, cycle=cycle
@@ -242,7 +250,7 @@ class RootFile:
         names = encode_string(self.path.name) + encode_string("")
         name_bytes = self._root.length + len(names)
         numbers = struct.pack(">hIIii", 1005, self._stamp, self._stamp, keys_bytes, name_bytes)
-        return names + numbers + struct.pack(">qqq", _BEGIN, 0, keys_position) + struct.pack(">h", 1) + self._uuid
+        return names + numbers + struct.pack(">qqq", BEGIN, 0, keys_position) + struct.pack(">h", 1) + self._uuid
 
     def _finish(self) -> None:
         """Write the list of keys, the free list and the header; flush to disk; rename."""
@@ -256,10 +264,10 @@ class RootFile:
         code = 0 if self.compression is None else self.compression.code
         name_bytes = self._root.length + len(encode_string(self.path.name)) + 1
         header = b"root" + struct.pack(
-            ">iiqqiiiBiqi", _FORMAT_VERSION, _BEGIN, end, free_position, free_bytes, 1, name_bytes, 8, code, *self._info
+            ">iiqqiiiBiqi", FORMAT_VERSION, BEGIN, end, free_position, free_bytes, 1, name_bytes, 8, code, *self._info
         )
         try:
-            self._file.seek(_BEGIN + self._root.length)
+            self._file.seek(BEGIN + self._root.length)
             self._file.write(self._directory(keys_position, keys_bytes))
             self._file.seek(0)
             self._file.write(header + struct.pack(">h", 1) + self._uuid)

@@ -23,6 +23,7 @@ from hepfilter.io.reading import OpenTree, common_edges, open_file
 from hepfilter.io.sources import Source
 from hepfilter.io.treewriter import TreeWriter, pack_basket
 from hepfilter.io.ttree import Branch
+from hepfilter.wording import counted
 
 Index = npt.NDArray[np.int64]
 _BATCH_BYTES = 16_000_000  # of compressed baskets that are held at a time
@@ -130,7 +131,7 @@ def cluster_baskets(plan: CopyPlan, group: tuple[int, int]) -> Iterator[ClusterB
             for index, (branch, pieces) in enumerate(zip(branches, gathered, strict=True), start=group[0]):
                 if sum(entries.count for entries in pieces) != (cluster.count if pieces else 0):
                     raise OutputError(
-                        f"branch {branch.name}: not all of {cluster.count} entries of a cluster were found"
+                        f"branch {branch.name}: not all of {counted(cluster.count, 'entry')} of a cluster were found"
                     )
                 if pieces:
                     baskets.append((index, pack_basket(pieces, branch, plan.tree, plan.compression)))
@@ -193,7 +194,7 @@ class _OpenSource:
     def gather(self, chosen: Index, gathered: list[list[Entries]]) -> None:
         """Add the chosen entries to each branch's list, reading from border to border of the baskets."""
         if chosen[-1] >= self.tree.num_entries:
-            what = f"tree {self.tree.name} has {self.tree.num_entries} entries, it had more"
+            what = f"tree {self.tree.name} has {counted(self.tree.num_entries, 'entry')}, it had more"
             raise SourceError(f"{self.tree.path}: {what}; the file changed while it was read")
         windows = np.searchsorted(self._edges, chosen, side="right")
         for part in np.split(chosen, np.flatnonzero(np.diff(windows)) + 1):

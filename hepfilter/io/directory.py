@@ -11,6 +11,7 @@ from hepfilter.io.buffer import decode_string
 from hepfilter.io.bytesource import Fetch
 from hepfilter.io.compression import unpack
 from hepfilter.io.container import Key
+from hepfilter.wording import counted
 
 _HEADER_BYTES = 100
 _KEY = struct.Struct(">ihiIhh")
@@ -34,11 +35,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of a directory: the key of an object, its cycle, and where its record lies."""
+    """A line of a directory: the key of an object, its cycle, and where its record lies; `header` is the line itself.
+
+    The record there begins with just those bytes.
+    """
 
     key: Key
     cycle: int
     position: int
+    header: bytes
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,10 @@ def read_record(fetch: Fetch, position: int) -> Record:
         raise ValueError("a position before the file's beginning")
     nbytes, version, size, _, length, cycle = _KEY.unpack(fetch(position, position + _KEY.size))
     if not 0 < length < nbytes <= _LARGEST_RECORD:
-        raise ValueError(f"a key of {length} bytes in a record of {nbytes}")
+        raise ValueError(f"a key of {counted(length, 'byte')} in a record of {nbytes}")
     raw = fetch(position, position + nbytes)
     if len(raw) != nbytes:
-        raise ValueError(f"a record of {nbytes} bytes, of which {len(raw)} are there")
+        raise ValueError(f"a record of {counted(nbytes, 'byte')}, of which {len(raw)} are there")
     key, _ = _strings(raw, 34 if version > 1000 else 26, big=version > 1000)
     if key.length != length:
         raise ValueError(f"the record of {key.name!r} has a key of another form")
@@ -117,7 +122,7 @@ def _entry(listed: bytes, at: int) -> tuple[Entry, int]:
     big = version > 1000
     (position,) = struct.unpack_from(">q" if big else ">i", listed, at + _KEY.size)
     key, end = _strings(listed, at + (34 if big else 26), big=big)
-    return Entry(key, cycle, position), end
+    return Entry(key, cycle, position, listed[at:end]), end
 
 
 def _strings(raw: bytes, at: int, *, big: bool) -> tuple[Key, int]:

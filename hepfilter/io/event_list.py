@@ -31,6 +31,7 @@ _LARGEST_HALF, _LARGEST = 2**32 - 1, 2**64 - 1
 _MOST_DIGITS = len(str(_LARGEST))
 _HEADER = "# run:luminosityBlock:event\n"
 _LINES_AT_ONCE = 100_000
+_LARGEST_LIST = 10**9  # bytes: some 50 million events
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,13 @@ def read_event_list(path: Path | str) -> EventList:
     """The events that a text file lists: run, luminosityBlock and event, with ``:``, commas or spaces between them.
 
     What follows ``#`` and blank lines are skipped; an event that stands twice is listed once; a list
-    may be empty. ConfigError tells file, line and text of what is no event.
+    may be empty. ConfigError tells file, line and text of what is no event; a list has at most 1 GB.
     """
     from hepfilter.config.base import read_text
 
     numbers = [
         _parse(entry, where=f"{path}: line {number}")
-        for number, line in enumerate(read_text(Path(path)).split("\n"), start=1)
+        for number, line in enumerate(read_text(Path(path), largest=_LARGEST_LIST).split("\n"), start=1)
         if (entry := line.partition("#")[0].strip())
     ]
     run, block, event = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hepfilter.config.schema import COLLECTIONS, Schema
 from hepfilter.errors import HepfilterError, SchemaError, SourceError
@@ -12,6 +12,10 @@ from hepfilter.io.reading import OpenFile, Table
 if TYPE_CHECKING:
     from hepfilter.events.binding import Binding
     from hepfilter.events.record import Events
+
+TRUTH_LABEL: Final = "HepFilterTruth_label"
+IS_SIGNAL: Final = "HepFilterTruth_isSignal"
+"""The branches in which simulated events say what they are."""
 
 
 @dataclass(frozen=True)

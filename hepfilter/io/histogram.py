@@ -15,6 +15,11 @@ _UNSET = -1111.0  # what ROOT takes for "no maximum", "no minimum"
 
 def write_cutflow(out: RootFile, name: str, title: str, steps: Sequence[tuple[str, float]]) -> None:
     """Write (label, content) of each step as a TH1D `name`, without errors; its entries are the first content."""
+    out.add(*stream_cutflow(name, title, steps))
+
+
+def stream_cutflow(name: str, title: str, steps: Sequence[tuple[str, float]]) -> tuple[Key, bytes]:
+    """(the key, the bytes) of such a histogram."""
     key = Key("TH1D", name, title)
     buffer = ObjectBuffer(key.length)
     contents = [0.0, *([content for _, content in steps] or [0.0]), 0.0]  # an axis has a bin at least
@@ -37,7 +42,7 @@ def write_cutflow(out: RootFile, name: str, title: str, steps: Sequence[tuple[st
             _empty_list(buffer)  # of functions: a member that is always there is no pointer in the file
             buffer.pack("iBii", 0, 0, 0, 2)  # no buffer, normal errors, overflows neutral
         buffer.pack(f"i{len(contents)}d", len(contents), *contents)
-    out.add(key, bytes(buffer.data))
+    return key, bytes(buffer.data)
 
 
 def _attributes(buffer: ObjectBuffer) -> None:

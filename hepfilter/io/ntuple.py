@@ -1,7 +1,7 @@
 """An RNTuple of an open file, read by the names of its top-level fields as a tree is by its branches."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from hepfilter.io import foreign
 from hepfilter.io.bytesource import ByteSource
 from hepfilter.io.rntuple.plain import is_plain, read_plain
 from hepfilter.io.rntuple.reading import NTuple
+from hepfilter.io.rntuple.schema import Schema
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -77,9 +78,10 @@ class OpenNTuple:
 
 @dataclass(frozen=True)
 class NTupleLayout:
-    """The output's ntuple: its top-level fields, in order, of which those in `drop` are left out."""
+    """The output's ntuple: its top-level fields, in order, of which those in `drop` are left out; `schema` is whole."""
 
     names: tuple[str, ...]
+    schema: Schema = field(repr=False)
     drop: frozenset[str] = frozenset()
 
     @property
@@ -129,4 +131,4 @@ class NTupleMerger:
     def result(self) -> NTupleLayout:
         """The layout of all."""
         assert self._first is not None
-        return NTupleLayout(self._first.branch_names, self._first.hidden)
+        return NTupleLayout(self._first.branch_names, self._first.ntuple.schema, self._first.hidden)

@@ -6,6 +6,7 @@ from typing import Any
 from hepfilter.errors import SourceError
 from hepfilter.io.buffer import ObjectReader
 from hepfilter.io.compression import UNPACK_FAULTS
+from hepfilter.io.directory import Entry
 from hepfilter.io.reading import OpenFile
 from hepfilter.io.text import one_line
 from hepfilter.io.ttree_reading import PARSE_FAULTS
@@ -13,15 +14,25 @@ from hepfilter.io.ttree_reading import PARSE_FAULTS
 
 def read_string(file: OpenFile, name: str) -> str | None:
     """The text of the TObjString `name`, None if there is none. SourceError if it is damaged."""
-    reader = _reader(file, name, "TObjString")
-    if reader is None:
+    return _string(file, file.entries.get(name))
+
+
+def read_older_strings(file: OpenFile, name: str) -> list[str]:
+    """The texts of all cycles of the TObjString `name` but the newest, the oldest first. SourceError if damaged."""
+    texts = (_string(file, entry) for entry in file.cycles.get(name, ())[:-1])
+    return [text for text in texts if text is not None]
+
+
+def _string(file: OpenFile, entry: Entry | None) -> str | None:
+    reader = _reader(file, entry, "TObjString")
+    if entry is None or reader is None:
         return None
     try:
         reader.version()
         reader.tobject()
         return reader.string()
     except PARSE_FAULTS as error:
-        raise SourceError(f"{file.path}: {name} cannot be read: {one_line(error)}") from error
+        raise SourceError(f"{file.path}: {entry.key.name} cannot be read: {one_line(error)}") from error
 
 
 def read_cutflow(file: OpenFile, name: str) -> list[tuple[str, float]] | None:
@@ -29,7 +40,7 @@ def read_cutflow(file: OpenFile, name: str) -> list[tuple[str, float]] | None:
 
     A bin without a label has the empty one. SourceError if it is damaged.
     """
-    reader = _reader(file, name, "TH1D")
+    reader = _reader(file, file.entries.get(name), "TH1D")
     if reader is None:
         return None
     try:
@@ -39,15 +50,14 @@ def read_cutflow(file: OpenFile, name: str) -> list[tuple[str, float]] | None:
     return [(labels.get(number, ""), content) for number, content in enumerate(contents[1:-1], start=1)]
 
 
-def _reader(file: OpenFile, name: str, kind: str) -> ObjectReader | None:
-    entry = file.entries.get(name)
+def _reader(file: OpenFile, entry: Entry | None, kind: str) -> ObjectReader | None:
     if entry is None or entry.key.class_name != kind:
         return None
     record = file.record(entry.position)
     try:
         return ObjectReader(record.payload(), record.key.length)
     except UNPACK_FAULTS as error:
-        raise SourceError(f"{file.path}: {name} cannot be read: {one_line(error)}") from error
+        raise SourceError(f"{file.path}: {entry.key.name} cannot be read: {one_line(error)}") from error
 
 
 def _histogram(reader: ObjectReader) -> tuple[Sequence[float], dict[int, str]]:

@@ -12,7 +12,9 @@ from hepfilter.errors import OutputError
 from hepfilter.io.baskets import raw_entries
 from hepfilter.io.compression import Compression
 from hepfilter.io.container import PackedBasket, Publication, RootFile
+from hepfilter.io.converting import Chosen, ImportedTree, export_ntuple, import_tree
 from hepfilter.io.copying import CopyPlan, cluster_baskets
+from hepfilter.io.directory import Record
 from hepfilter.io.histogram import write_cutflow
 from hepfilter.io.layout import TreeLayout
 from hepfilter.io.ntuple import NTupleLayout, OpenNTuple
@@ -23,6 +25,7 @@ from hepfilter.io.streamers import described_classes, streamers
 from hepfilter.io.treewriter import TreeWriter, pack_basket
 from hepfilter.io.ttree import Leaf
 from hepfilter.io.writing import Column, column_branch, write_string
+from hepfilter.wording import counted
 
 # Classes whose objects point to other places in their file, so that their own bytes are not all of them.
 _POINTING = ("TDirectory", "RNTuple", "TNtuple", "TChain", "TBranch")
@@ -59,7 +62,8 @@ class EventsOutput:
         for index, (name, branch) in enumerate(self._added, start=self._first_added):
             entries = raw_entries(columns[name])
             if entries.count != count:
-                raise OutputError(f"{self._out.path}: column {name} has {entries.count} values for {count} events")
+                has = f"{counted(entries.count, 'value')} for {counted(count, 'event')}"
+                raise OutputError(f"{self._out.path}: column {name} has {has}")
             added.append((index, pack_basket([entries], branch, self._writer.tree_name, self._out.compression)))
         self._writer.add_to_cluster(added)
 
@@ -123,6 +127,23 @@ class SkimOutput:
             writer.close()
         return read
 
+    @contextmanager
+    def imported_events(self, plan: CopyPlan, added: Sequence[Column]) -> Iterator[ImportedTree]:
+        """The events' tree, as the RNTuple that the plan's TTree becomes; `added` are columns behind its fields."""
+        events = ImportedTree(self._out, plan, added)
+        yield events
+        events.close()
+
+    def import_tree(self, plan: CopyPlan) -> None:
+        """Write the RNTuple that another TTree, whole, becomes."""
+        import_tree(self._out, plan)
+
+    def export_ntuple(
+        self, name: str, layout: NTupleLayout, chosen: Sequence[Chosen], columns: Sequence[Column] = ()
+    ) -> int:
+        """Write the TTree that chosen entries of an RNTuple become; how many bytes were read of the sources."""
+        return export_ntuple(self._out, name, layout, chosen, columns)
+
     def copy_tree(self, plan: CopyPlan) -> None:
         """Copy another tree, whole, as its plan says."""
         header = plan.layout.header
@@ -132,23 +153,30 @@ class SkimOutput:
                 writer.write_cluster(cluster.count, copied.baskets)
 
     def copy_objects(self, source: OpenFile, *, histograms: bool = True, leave: Collection[str] = ()) -> None:
-        """Copy what is neither tree nor folder, once if it is the same everywhere; `skipped` tells what cannot be.
+        """Copy all cycles of what is neither tree nor folder; `skipped` tells what cannot be.
 
-        Those named in `leave` are left out; so are histograms, without `histograms`: whoever adds the outputs up would
-        count them twice. OutputError if the source describes classes that the first did not.
+        What is the same everywhere stands once, but histograms as often as sources have them: whoever sums the cycles
+        must get the sum of the sources. Without `histograms` there are none: whoever adds the outputs up would count
+        them twice. Of those named in `leave` the newest cycle is left out. OutputError if the source describes classes
+        that the first did not.
         """
         self._copy_streamers(source)
-        for name, entry in source.entries.items():
-            kind = entry.key.class_name
-            if name in leave or kind in (TREE, NTUPLE):
-                continue
-            if is_pointing(kind):
-                self.skipped.append(f"{source.path}: {name} ({kind})")
-            elif histograms or not is_histogram(kind):
-                record = source.record(entry.position)
-                if (name, record.stored) not in self._objects:
-                    self._objects.add((name, record.stored))
-                    self._out.add_stored(record.key, record.stored, record.size)
+        for name, cycles in source.cycles.items():
+            for entry in cycles[:-1] if name in leave else cycles:
+                kind, what = entry.key.class_name, f"{source.path}: {name} ({entry.key.class_name})"
+                if kind in (TREE, NTUPLE):
+                    continue
+                if is_pointing(kind):
+                    self.skipped += [what] if what not in self.skipped else []
+                elif histograms or not is_histogram(kind):
+                    self._copy_object(source.record(entry.position))
+
+    def _copy_object(self, record: Record) -> None:
+        """Copy one, unless it is no histogram and stands there already."""
+        known = record.key.name, record.stored
+        if is_histogram(record.key.class_name) or known not in self._objects:
+            self._objects.add(known)
+            self._out.add_stored(record.key, record.stored, record.size)
 
     def _copy_streamers(self, source: OpenFile) -> None:
         """The class descriptions of the first source serve; a later one may not need others."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hepfilter.events.expressions import Column
-from hepfilter.io.ttree import Branch
+from hepfilter.io.ttree import Branch, Leaf
 
 if TYPE_CHECKING:
     from hepfilter.io.baskets import Entries
@@ -30,8 +30,14 @@ def is_plain(branch: Branch) -> bool:
 
 def plain_dtype(branch: Branch) -> np.dtype[Any]:
     """The type of a plain branch's values, as they are in memory."""
-    leaf = branch.leaves[0]
-    return np.dtype(_TYPES[leaf.class_name][leaf.is_unsigned])
+    dtype = leaf_dtype(branch.leaves[0])
+    assert dtype is not None
+    return dtype
+
+
+def leaf_dtype(leaf: Leaf) -> np.dtype[Any] | None:
+    """The type of a leaf's values, as they are in memory; None where numpy has no such type."""
+    return np.dtype(_TYPES[leaf.class_name][leaf.is_unsigned]) if leaf.class_name in _TYPES else None
 
 
 def decode(branch: Branch, pieces: "Sequence[Entries]") -> Column:

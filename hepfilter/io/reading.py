@@ -24,6 +24,7 @@ from hepfilter.io.sources import Source
 from hepfilter.io.text import one_line
 from hepfilter.io.ttree import Branch
 from hepfilter.io.ttree_reading import PARSE_FAULTS, TreeMetadata, parse_tree
+from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     import awkward as ak
@@ -151,6 +152,14 @@ class OpenFile:
     def entries(self) -> Mapping[str, Entry]:
         """The newest cycle of each top-level object, by name."""
         return {entry.key.name: entry for entry in self.directory.entries}
+
+    @cached_property
+    def cycles(self) -> Mapping[str, tuple[Entry, ...]]:
+        """All cycles of each top-level object, the oldest first, by name, in the file's order."""
+        found: dict[str, list[Entry]] = {name: [] for name in self.entries}
+        for entry in sorted(self.directory.cycles, key=lambda entry: entry.cycle):
+            found[entry.key.name].append(entry)
+        return {name: tuple(cycles) for name, cycles in found.items()}
 
     @property
     def class_names(self) -> Mapping[str, str]:
@@ -282,4 +291,5 @@ def _check_local(path: Path) -> None:
         raise SourceError(f"{path}: is no ROOT file ({error}); give a .root file") from error
     size = path.stat().st_size
     if size < end:
-        raise SourceError(f"{path}: is cut short: its header says {end} bytes, the file has {size}; fetch it again")
+        what = f"its header says {counted(end, 'byte')}, the file has {size:,}"
+        raise SourceError(f"{path}: is cut short: {what}; fetch it again")

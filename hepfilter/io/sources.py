@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hepfilter.errors import SourceError, nearest
+from hepfilter.errors import ConfigError, SourceError, nearest
+from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from hepfilter.config.datasets import Dataset, DatasetFile
@@ -104,7 +105,8 @@ def _choose_datasets(path: str, name: str | None, *, place: str) -> "dict[str, D
         return dict(datasets)
     names = [name] if name in datasets else [one for one in datasets if fnmatch.fnmatchcase(one, name)]
     if not names:
-        hint = nearest(name, datasets) or f"; there are {len(datasets)}, {next(iter(datasets))} is the first"
+        there = f"; it has {counted(len(datasets), 'dataset')}, {next(iter(datasets))} is the first"
+        hint = nearest(name, datasets) or there
         raise SourceError(f"{place}{path}: no dataset {name!r}{hint}")
     return {one: datasets[one] for one in names}
 
@@ -129,7 +131,7 @@ def _expand_entry(file: "DatasetFile", *, place: str) -> Iterator[Source]:
         )
     paths = [path, *(other for other, _ in others)]
     if not any(_REMOTE.match(one) or Path(one).is_file() for one in paths):
-        raise SourceError(f"{place}{path}: no such file, nor any of its {len(others)} replicas")
+        raise SourceError(f"{place}{path}: no such file in any of its {len(paths)} replicas")
     yield Source(path, tree, replicas=tuple(paths[1:]))
 
 
@@ -158,12 +160,14 @@ def _expand(text: str, *, place: str) -> Iterator[Source]:
 
 
 def _read_list(path: Path) -> list[str]:
-    """The inputs that a list names."""
+    """The inputs that a list names; it may come through a pipe, as of a shell's ``@<(…)``."""
+    from hepfilter.config.base import read_text
+
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no text file"
-        raise SourceError(f"@{path}: the list cannot be read: {reason}{_nearest_file(path)}") from error
+        lines = read_text(path, from_pipe=True).splitlines()
+    except ConfigError as error:
+        hint = "" if path.exists() else _nearest_file(path)
+        raise SourceError(f"@{error}{hint}") from error
     entries = [entry for line in lines if (entry := re.sub(r"(^|\s)#.*", "", line).strip())]
     if not entries:
         raise SourceError(f"@{path}: the list names no file")

@@ -8,6 +8,7 @@ from hepfilter.io.baskets import Entries, basket_payload
 from hepfilter.io.compression import Compression, pack
 from hepfilter.io.container import Key, PackedBasket, RootFile
 from hepfilter.io.ttree import Branch, TreeHeader, stream_tree
+from hepfilter.wording import counted
 
 
 def pack_basket(pieces: Sequence[Entries], branch: Branch, tree: str, compression: Compression | None) -> PackedBasket:
@@ -86,8 +87,8 @@ class TreeWriter:
         for index, pieces in gathered:
             count = sum(piece.count for piece in pieces)
             if count != self._pending:
-                what = f"branch {self._branches[index].name} has {count} entries, tree {self.tree_name} {self._pending}"
-                raise OutputError(f"{self._out.path}: {what}")
+                what = f"branch {self._branches[index].name} has {counted(count, 'entry')}"
+                raise OutputError(f"{self._out.path}: {what}, tree {self.tree_name} {self._pending}")
         pending, self._pending, self._bytes = self._pending, 0, 0
         packed = (
             (index, pack_basket(pieces, self._branches[index], self.tree_name, self._out.compression))

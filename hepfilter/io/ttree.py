@@ -130,12 +130,14 @@ def copy_branches(tops: Sequence[Branch]) -> tuple[Branch, ...]:
     branches: dict[int, Branch] = {}
 
     def copy_leaf(leaf: Leaf | None) -> Leaf | None:
+        """The one copy of a leaf, with that of its counter."""
         if leaf is not None and id(leaf) not in leaves:
             made = leaves[id(leaf)] = copy(leaf)
             made.count = copy_leaf(leaf.count)
         return None if leaf is None else leaves[id(leaf)]
 
     def copy_branch(branch: Branch) -> Branch:
+        """The one copy of a branch, with those of its leaves, children and counters."""
         if id(branch) not in branches:
             made = branches[id(branch)] = copy(branch)
             made.basket_bytes, made.basket_entries, made.basket_seeks, made.stored = [], [], [], None

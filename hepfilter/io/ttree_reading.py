@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hepfilter.io.buffer import ObjectReader
 from hepfilter.io.ttree import LEAF_RANGES, Branch, Element, Leaf, TreeHeader
+from hepfilter.wording import counted
 
 _SETTINGS = {
     "fWeight": "d", "fTimerInterval": "i", "fScanField": "i", "fUpdate": "i", "fDefaultEntryOffsetLen": "i",
@@ -96,6 +97,7 @@ class _TreeReader(ObjectReader):
         return found
 
     def tree(self) -> TreeMetadata:
+        """The tree with its branches; ValueError for what is no tree that ROOT 5.18 or newer wrote."""
         version, _ = self.version()
         if not 16 <= version <= 20:
             raise ValueError(f"version {version} of TTree; 16 to 20 are known (ROOT 5.18 and newer)")
@@ -115,7 +117,7 @@ class _TreeReader(ObjectReader):
         self.skip()  # the leaves, which the branches have named
         longest = max((int(branch.stored.edges[-1]) for branch in branches if branch.stored is not None), default=0)
         if not 0 <= entries <= max(longest, _MOST_UNSEEN):
-            raise ValueError(f"{entries} entries, of which no branch has more than {longest}")
+            raise ValueError(f"{counted(entries, 'entry')}, of which no branch has more than {longest}")
         aliases = self._aliases()
         kept = {member: value for member, value in settings.items() if member not in _DERIVED}
         return TreeMetadata(
@@ -149,12 +151,14 @@ class _TreeReader(ObjectReader):
         found: list[tuple[str, str]] = []
 
         def item(kind: str, _: Any) -> None:
+            """One alias: its name and formula."""
             if kind != "TNamed":
                 raise ValueError(f"an alias of class {kind}")
             name, formula, _bits = self.tnamed()
             found.append((name, formula))
 
         def items(kind: str, _: Any) -> None:
+            """The list of them."""
             if kind != "TList":
                 raise ValueError(f"aliases in a {kind}")
             self.version()
@@ -272,7 +276,7 @@ class _TreeReader(ObjectReader):
         if version < 2:
             self.unpack("i")
         if count < 0 or any(found is not None and len(found) != count for found in (positions, displaced)):
-            raise ValueError(f"an embedded basket of {count} entries with other positions")
+            raise ValueError(f"an embedded basket of {counted(count, 'entry')} with other positions")
         data = self.data[self.at + key_length : self.at + last]
         return [EmbeddedBasket(data, count, key_length, positions, displaced)]
 

@@ -1,7 +1,6 @@
 """Saving and loading a network with everything that belongs to it, as one file, without pickle."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepfilter.config.model import ModelDefinition
-from hepfilter.errors import CheckpointError, OutputError
-from hepfilter.models.edgeconv import EdgeConvNet
+from hepfilter.errors import CheckpointError
+from hepfilter.models.architectures import build_network
 from hepfilter.models.metadata import (
     FORMAT_VERSION,
     TEXT_KEY,
@@ -26,23 +24,20 @@ from hepfilter.models.metadata import (
     model_hash,
     parse_metadata,
 )
+from hepfilter.models.network import GraphNetwork
+from hepfilter.models.rewriting import write_whole
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A network, in evaluation mode and on the CPU, and the metadata of the file that it came from."""
 
-    network: EdgeConvNet
+    network: GraphNetwork
     metadata: ModelMetadata
 
 
-def build_network(definition: ModelDefinition) -> EdgeConvNet:
-    """A network with fresh weights, drawn from torch's global generator."""
-    return EdgeConvNet(definition)
-
-
 def save(
-    network: EdgeConvNet,
+    network: GraphNetwork,
     path: Path,
     *,
     provenance: Mapping[str, Any],
@@ -64,14 +59,7 @@ def save(
     }
     text = json.dumps(content | {"digest": digest_of(content)})
     raw = safetensors.torch.save(tensors, metadata={TEXT_KEY: text})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(raw)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, raw)
     return parse_metadata(raw, path)
 
 
@@ -93,7 +81,7 @@ def load(name: str | Path) -> Checkpoint:
     return Checkpoint(_network(metadata, tensors), metadata)
 
 
-def _network(metadata: ModelMetadata, tensors: Mapping[str, Tensor]) -> EdgeConvNet:
+def _network(metadata: ModelMetadata, tensors: Mapping[str, Tensor]) -> GraphNetwork:
     """The network of the definition with these weights; CheckpointError if they do not fit or are not finite."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(metadata.definition)

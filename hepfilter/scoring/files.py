@@ -1,6 +1,7 @@
 """Scores of the events of one tree: read, build graphs, score."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,19 +20,23 @@ class EventScorer(Protocol):
     def collections(self) -> tuple[str, ...]:
         """The collections of the event record that the score depends on."""
 
-    def score(self, record: ak.Array) -> npt.NDArray[np.float32]:
-        """One finite score an event."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is said of every event, ``interest`` first."""
+
+    def score_heads(self, record: ak.Array) -> Mapping[str, npt.NDArray[np.float32]]:
+        """One finite number an event for each of the `names`."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores (float32) of the chosen entries of a chunk, in order.
+    """What a model says of the chosen entries of a chunk, in order, by name.
 
     `problems` counts objects treated by rule in all of the chunk, `empty` chosen events without any object that the
     model looks at.
     """
 
-    scores: npt.NDArray[np.float32]
+    scores: Mapping[str, npt.NDArray[np.float32]]
     problems: Counter[str]
     empty: int
 
@@ -44,11 +49,11 @@ def score_entries(
     SourceError or SchemaError for faults of the file.
     """
     if not chosen.any():
-        return Scores(np.empty(0, np.float32), Counter(), 0)
+        return Scores({name: np.empty(0, np.float32) for name in scorer.names}, Counter(), 0)
     events = found.read(start, stop)
     record = events.record if chosen.all() else events.record[chosen]
     empty = int(np.count_nonzero(_empty(events, scorer)[chosen]))
-    return Scores(scorer.score(record), Counter(events.problems), empty)
+    return Scores(scorer.score_heads(record), Counter(events.problems), empty)
 
 
 def _empty(events: Events, scorer: EventScorer) -> npt.NDArray[np.bool_]:

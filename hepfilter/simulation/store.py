@@ -23,6 +23,7 @@ from hepfilter import __version__
 from hepfilter.errors import OutputError
 from hepfilter.simulation.blocks import BLOCK_EVENTS, BlockTask, MadeBlock
 from hepfilter.simulation.nano import NanoBlock
+from hepfilter.wording import counted
 
 _DIGEST_SIZE = 16
 _LOCK = "lock"
@@ -46,8 +47,8 @@ class BlockStore:
         others = sorted(path.name for path in self.folder.glob("*.block") if path.name.rsplit("-", 2)[0] not in stems)
         if others:
             raise OutputError(
-                f"{self.folder}: holds {len(others)} blocks of another sample, such as {others[0]}; finish that by its "
-                "own command, remove the folder, or give another output"
+                f"{self.folder}: holds {counted(len(others), 'block')} of another sample, such as {others[0]}; finish "
+                "that by its own command, remove the folder, or give another output"
             )
 
     def __contains__(self, task: BlockTask) -> bool:

@@ -68,12 +68,18 @@ class Inspection:
 
 @dataclass(frozen=True)
 class ModelFit:
-    """Whether a model can score a file: if it has any of the `used` collections; `empty` are those that it lacks."""
+    """Whether a model can score a file: if it has any of the `used` collections; `empty` are those that it lacks.
+
+    `scores` is what the model says of every event, by name; `calibration` the hash of what its p-values come from, None
+    where it has none.
+    """
 
     model: str
     can_score: bool
     used: tuple[str, ...]
     empty: tuple[str, ...]
+    scores: tuple[str, ...] = ("interest",)
+    calibration: str | None = None
 
 
 def inspect_file(source: Source, *, schema: str | None = None, sample: int = 1000) -> Inspection:
@@ -91,11 +97,18 @@ def inspect_file(source: Source, *, schema: str | None = None, sample: int = 100
             return Inspection(source.path, trees, reason=str(error))
 
 
-def fit_model(inspection: Inspection, model: str, used: Sequence[str]) -> ModelFit:
+def fit_model(
+    inspection: Inspection,
+    model: str,
+    used: Sequence[str],
+    *,
+    scores: Sequence[str] = ("interest",),
+    calibration: str | None = None,
+) -> ModelFit:
     """Whether a model that makes nodes of the `used` collections can score what was inspected."""
     found = {collection.name for collection in inspection.collections}
     empty = tuple(name for name in used if name not in found)
-    return ModelFit(model, can_score=len(empty) < len(used), used=tuple(used), empty=empty)
+    return ModelFit(model, len(empty) < len(used), tuple(used), empty, tuple(scores), calibration)
 
 
 def _summarise_trees(file: OpenFile) -> tuple[TreeSummary, ...]:

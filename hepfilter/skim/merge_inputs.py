@@ -12,14 +12,29 @@ from hepfilter.io.reading import OpenTree, Table, open_file
 from hepfilter.io.rntuple.comparison import compare_schemas
 from hepfilter.io.sources import Source
 from hepfilter.io.tree_differences import Difference, compare_branches, compare_headers
-from hepfilter.skim.parts import Part, read_parts
+from hepfilter.skim.parts import Part, read_ancestors, read_parts
 from hepfilter.skim.provenance import PROVENANCE
 
 _MOST = 10
 
 
-def read_own_parts(output: Source) -> tuple[Part, ...]:
-    """The parts of an output. SourceError if it is none of a skim, or lacks its tree."""
+@dataclass(frozen=True)
+class Given:
+    """One of the outputs to be merged: `parts` are the skims that wrote it, `ancestors` those of its inputs before."""
+
+    path: str
+    uuid: str
+    parts: tuple[Part, ...]
+    ancestors: tuple[Part, ...]
+
+    @property
+    def lineage(self) -> tuple[Part, ...]:
+        """All skims that its events went through."""
+        return *self.parts, *self.ancestors
+
+
+def read_given(output: Source) -> Given:
+    """What an output says of itself. SourceError if it is none of a skim, or lacks its tree."""
     with open_file(output) as file:
         parts = read_parts(file)
         if not parts:
@@ -27,7 +42,7 @@ def read_own_parts(output: Source) -> tuple[Part, ...]:
         if output.tree not in (None, parts[0].tree):
             raise SourceError(f"{file.path}: its events are in tree {parts[0].tree}, not in {output.tree}")
         file.table(parts[0].tree)
-    return parts
+        return Given(output.path, file.uuid, parts, read_ancestors(file))
 
 
 def flat(parts: Sequence[Sequence[Part]]) -> list[Part]:
@@ -35,26 +50,39 @@ def flat(parts: Sequence[Sequence[Part]]) -> list[Part]:
     return [part for own in parts for part in own]
 
 
-def refuse_doubles(outputs: Sequence[Source], parts: Sequence[Sequence[Part]]) -> None:
+def refuse_doubles(given: Sequence[Given]) -> None:
     """OutputError if the same events, or the books of the same input, would stand in the output twice."""
     known_outputs: dict[tuple[str, int], str] = {}
-    inputs: dict[tuple[str, str], tuple[str, str]] = {}
-    for path, own in zip((output.path for output in outputs), parts, strict=True):
-        for part in own:
-            known = known_outputs.setdefault((part.skim, part.output), path)
-            if known != path:
-                raise OutputError(f"{path}: holds the same events as {known}; give every output once")
-            for source in part.inputs:
-                skim, where = inputs.setdefault((source.uuid, source.checksum), (part.skim, path))
-                if skim != part.skim:
-                    what = f"{path} and {where} are two skims of {source.path}"
-                    raise OutputError(
-                        f"{what}: its events and its books (Runs, cutflow) would count twice; leave one out"
-                    )
-    paths = [str(Path(output.path).resolve()) for output in outputs]
+    inputs: dict[tuple[str, str], tuple[set[str], str]] = {}
+    for one in given:
+        for part in one.parts:
+            known = known_outputs.setdefault((part.skim, part.output), one.path)
+            if known != one.path:
+                raise OutputError(f"{one.path}: holds the same events as {known}; give every output once")
+    _refuse_descendants(given)
+    for one in given:
+        for part, source in ((skim, source) for skim in one.lineage for source in skim.inputs):
+            skims, where = inputs.setdefault((source.uuid, source.checksum), (set(), one.path))
+            if where == one.path:
+                skims.add(part.skim)
+            elif part.skim not in skims:
+                what = f"{one.path} and {where} are two skims of {source.path}"
+                raise OutputError(f"{what}: its events and its books (Runs, cutflow) would count twice; leave one out")
+    paths = [str(Path(one.path).resolve()) for one in given]
     twice = next((path for path in paths if paths.count(path) > 1), None)
     if twice is not None:
         raise OutputError(f"{twice}: is given twice; give every output once")
+
+
+def _refuse_descendants(given: Sequence[Given]) -> None:
+    """OutputError if an output is a skim of another one, or of what that was merged into."""
+    for one in given:
+        origins = {source.uuid for part in one.lineage for source in part.inputs}
+        before = {(part.skim, part.output) for part in one.ancestors}
+        for other in given:
+            if other.uuid in origins or any((part.skim, part.output) in before for part in other.parts):
+                what = f"{one.path} is a skim of {other.path}: its events would count twice"
+                raise OutputError(f"{what}; leave one of them out")
 
 
 def common_tree(outputs: Sequence[Source], parts: Sequence[Sequence[Part]]) -> str:
@@ -71,6 +99,12 @@ def common_tree(outputs: Sequence[Source], parts: Sequence[Sequence[Part]]) -> s
                 raise OutputError(
                     f"{output.path}: scored by model {models[0]}, {first} by {models[1]}; scores of different models"
                     " do not compare, skim anew with one"
+                )
+            if part.calibration_hash != wanted.calibration_hash:
+                hashes = [(h or "none")[:12] for h in (part.calibration_hash, wanted.calibration_hash)]
+                raise OutputError(
+                    f"{output.path}: p-values by calibration {hashes[0]}, {first} by {hashes[1]}; they do not compare,"
+                    " skim anew with one"
                 )
     return wanted.tree
 

@@ -3,6 +3,7 @@
 import json
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from hepfilter.skim.merge_inputs import (
     common_tree,
     flat,
     missing_parts,
-    read_own_parts,
+    read_given,
     read_tables,
     refuse_doubles,
 )
@@ -92,8 +93,9 @@ def merge(
         if Path(output.path).resolve() == path.resolve():
             raise UsageError(f"{path}: is one of the inputs; give another name")
     refuse_output(path, force=force)
-    parts = [read_own_parts(output) for output in outputs]
-    refuse_doubles(outputs, parts)
+    given = [read_given(output) for output in outputs]
+    refuse_doubles(given)
+    parts = [one.parts for one in given]
     tree = common_tree(outputs, parts)
     merger = _Merger(tuple(replace(output, tree=None) for output in outputs), parts, tree, read_tables(outputs), path)
     notes = missing_parts(parts) + merger.write(workers=workers, command=command, progress=progress)
@@ -163,16 +165,15 @@ class _Merger:
             out.copy_ntuple(name, layout, list(zip(self.sources, entries, strict=True)))
 
     def _copy_objects(self, out: SkimOutput) -> list[str]:
-        """Copy all objects; what to say of histograms that differ: they are kept as cycles of one name, never added."""
-        contents: dict[str, set[bytes]] = {}
+        """Copy all objects; what to say of histograms that several have: they stand as cycles of one name."""
+        own, outputs = (PROVENANCE, CUTFLOW, WEIGHTED), Counter[str]()
         for source in self.sources:
             with open_file(source) as file:
-                out.copy_objects(file, leave=(PROVENANCE, CUTFLOW, WEIGHTED))
-                for name, entry in file.entries.items():
-                    if is_histogram(entry.key.class_name) and name not in (CUTFLOW, WEIGHTED):
-                        contents.setdefault(name, set()).add(file.record(entry.position).stored)
-        different = [name for name, stored in contents.items() if len(stored) > 1]
-        return [f"histograms that differ are kept side by side, as cycles: {', '.join(different)}"] if different else []
+                out.copy_objects(file, leave=own)
+                outputs.update(n for n, kind in file.class_names.items() if is_histogram(kind) and n not in own)
+        shared = ", ".join(name for name, count in outputs.items() if count > 1)
+        what = "each stands as a cycle of the name, in the order of the outputs, and they are not added up"
+        return [f"histograms that are in several outputs: {what}: {shared}"] if shared else []
 
     def _plan(self, name: str, layout: TreeLayout) -> CopyPlan:
         """All entries of a TTree of all outputs."""

@@ -13,18 +13,23 @@ from hepfilter.errors import OutputError
 from hepfilter.events.identity import Identity
 from hepfilter.io.compression import Compression, parse_compression
 from hepfilter.io.container import Publication
+from hepfilter.io.converting import Chosen
 from hepfilter.io.copying import CopyPlan, Piece, cluster_baskets, cut_groups, plan_clusters, useful_workers
 from hepfilter.io.layout import Layout
 from hepfilter.io.ntuple import NTupleLayout
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.reading import open_file
+from hepfilter.io.tree_values import cluster_values
+from hepfilter.skim.formats import converted
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import OutputCount
-from hepfilter.skim.survey import SurveyedFile
-from hepfilter.skim.transfer import AddedValues, NTupleTransfer, TreeTransfer
+from hepfilter.skim.survey import Scores, SurveyedFile
+from hepfilter.skim.transfer import AddedValues, ImportTransfer, NTupleTransfer, TreeTransfer
 from hepfilter.work.streams import open_streams
 
 _ROW_BYTES = 100.0
+NTUPLE_COMPRESSION = Compression("ZSTD", 5)
+"""ROOT's default for RNTuples."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,10 @@ class KeptEvents:
         return self.file.chosen[self.passed]
 
     @cached_property
-    def scores(self) -> npt.NDArray[np.float32] | None:
+    def scores(self) -> Scores:
         """Their scores, None where no model decided."""
-        return None if self.file.scores is None else self.file.scores[self.passed]
+        known = self.file.scores
+        return None if known is None else {name: values[self.passed] for name, values in known.items()}
 
     @property
     def identity(self) -> Identity:
@@ -114,6 +120,7 @@ class OutputWriter:
         self._kept = kept
         self._main = kept[0].file.tree
         self._layouts = layouts
+        self._converted = converted(layouts, self._main, recipe.format)
         self._portions = share_out(kept, recipe)
         self._compression = self._find_compression(recipe)
         self._sources = tuple(replace(part.file.source, tree=None) for part in kept)
@@ -123,6 +130,8 @@ class OutputWriter:
     def _find_compression(self, recipe: Recipe) -> Compression | None:
         if recipe.compression is not None:
             return parse_compression(recipe.compression)
+        if self._main in self._converted and recipe.format == "rntuple":
+            return NTUPLE_COMPRESSION
         with open_file(self._kept[0].file.source) as first:
             return first.compression
 
@@ -157,23 +166,29 @@ class OutputWriter:
                     finish(out, number)
                     skipped |= dict.fromkeys(out.skipped)
             if done != total:
-                raise OutputError(f"{paths[0]}: {done} events were written of {total} that passed")
+                raise OutputError(f"{paths[0]}: events written: {done:,}, that passed: {total:,}")
             beside(publication)
         return Written(done, tuple(skipped), transfer.bytes_read)
 
     @contextmanager
-    def _transfer(self) -> Iterator["TreeTransfer | NTupleTransfer"]:
+    def _transfer(self) -> Iterator["TreeTransfer | ImportTransfer | NTupleTransfer"]:
         """What carries the events over: processes for the branches of a TTree, this one for an RNTuple."""
         layout = self._layouts[self._main]
         values = [AddedValues(part.entries, part.scores) for part in self._kept]
         if isinstance(layout, NTupleLayout):
             own = [(portion.output, piece) for portion, piece, _ in self._pieces()]
-            yield NTupleTransfer(self._sources, self._main, layout, own, values)
+            exports = self._main in self._converted
+            yield NTupleTransfer(self._sources, self._main, layout, own, values, exports=exports)
             return
         clusters = plan_clusters([(p.output, piece, size) for p, piece, size in self._pieces()])
         plan = CopyPlan(self._sources, self._main, layout, clusters, self._compression)
         groups = cut_groups(plan, self._workers if clusters else 1)
-        with open_streams(cluster_baskets, [(plan, group) for group in groups]) as streams:
+        arguments = [(plan, group) for group in groups]
+        if self._main in self._converted:
+            with open_streams(cluster_values, arguments) as found:
+                yield ImportTransfer(plan, found, values)
+            return
+        with open_streams(cluster_baskets, arguments) as streams:
             yield TreeTransfer(plan, streams, values)
 
     def _pieces(self) -> list[tuple[Portion, Piece, float]]:
@@ -199,10 +214,14 @@ class OutputWriter:
             rows = self._rows(name)
             if isinstance(layout, NTupleLayout):
                 own = [(self._sources[position], chosen if number == 0 else chosen[:0]) for position, chosen in rows]
-                out.copy_ntuple(name, layout, own)
+                if name in self._converted:
+                    out.export_ntuple(name, layout, [Chosen(*pair, {}) for pair in own])
+                else:
+                    out.copy_ntuple(name, layout, own)
             else:
                 pieces = [(0, Piece(position, chosen), _ROW_BYTES) for position, chosen in rows if number == 0]
-                out.copy_tree(CopyPlan(self._sources, name, layout, plan_clusters(pieces), self._compression))
+                plan = CopyPlan(self._sources, name, layout, plan_clusters(pieces), self._compression)
+                (out.import_tree if name in self._converted else out.copy_tree)(plan)
 
     def _rows(self, name: str) -> list[tuple[int, npt.NDArray[np.int64]]]:
         """The rows of another tree that are copied, of every input that has it."""

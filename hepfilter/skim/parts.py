@@ -7,12 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from hepfilter.errors import HepfilterError, SourceError
-from hepfilter.io.objects import read_string
+from hepfilter.io.objects import read_older_strings, read_string
 from hepfilter.io.reading import OpenFile
 from hepfilter.io.text import one_line
 from hepfilter.skim.provenance import FORMAT, PROVENANCE
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import CutflowStep, FileCount, OutputCount, add_cutflows
+from hepfilter.wording import counted
 
 _FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError, RecursionError)
 
@@ -53,6 +54,16 @@ class Part:
         """The model that decided, None where none did."""
         return self.facts.get("model_hash") if self.recipe.needs_scores else None
 
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """What the model says of every event, by name; nothing where none decided."""
+        return tuple(map(str, self.facts.get("scores", ("interest",)))) if self.recipe.needs_scores else ()
+
+    @property
+    def calibration_hash(self) -> str | None:
+        """What the p-values come from, None where there are none."""
+        return self.facts.get("calibration_hash") if self.recipe.needs_scores else None
+
     @cached_property
     def skim(self) -> str:
         """What tells this skim from others: recipe, inputs, and how many events it kept; not where it was written."""
@@ -85,8 +96,15 @@ def read_parts(file: OpenFile) -> tuple[Part, ...]:
     SourceError if the provenance is damaged or does not fit itself.
     """
     text = read_string(file, PROVENANCE)
-    if text is None:
-        return ()
+    return () if text is None else _parse(text, file)
+
+
+def read_ancestors(file: OpenFile) -> tuple[Part, ...]:
+    """The parts of the skims that an output's inputs came from, and of those before them; errors as `read_parts`."""
+    return tuple(part for text in read_older_strings(file, PROVENANCE) for part in _parse(text, file))
+
+
+def _parse(text: str, file: OpenFile) -> tuple[Part, ...]:
     where = f"{file.path}: {PROVENANCE}"
     try:
         facts = json.loads(text)
@@ -110,14 +128,15 @@ def _part(facts: Mapping[str, Any]) -> Part:
     )
     number = int(facts["output"])
     if not 0 <= number < len(outputs) or not inputs:
-        raise ValueError(f"output {number} of {len(outputs)}, from {len(inputs)} inputs")
+        raise ValueError(f"output {number} of {len(outputs)}, from {counted(len(inputs), 'input')}")
     for output in outputs:
         if (
             len(output.from_inputs) != len(inputs)
             or min(output.from_inputs) < 0
             or sum(output.from_inputs) != output.events
         ):
-            raise ValueError(f"{output.events} events of an output are not the sum of {list(output.from_inputs)}")
+            events = counted(output.events, "event")
+            raise ValueError(f"an output of {events}, which is not the sum of {list(output.from_inputs)}")
     return Part(facts, Recipe.from_facts(facts["recipe"]), inputs, outputs, number)
 
 

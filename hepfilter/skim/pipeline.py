@@ -19,12 +19,14 @@ from hepfilter.io.layout import Layout, some
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.sources import Source, expand_inputs
 from hepfilter.skim.cuts import Cuts
+from hepfilter.skim.formats import format_notes
 from hepfilter.skim.outputs import KeptEvents, OutputWriter, output_paths
 from hepfilter.skim.provenance import write_provenance
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import CutflowStep, FileCount, SkimReport, add_cutflows
 from hepfilter.skim.survey import SurveyedFile, Surveyor
 from hepfilter.trigger.selection import Selection, keep_above, keep_fraction
+from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from hepfilter.config.datasets import Dataset
@@ -62,7 +64,7 @@ def skim(
     if recipe.lumi_mask is None:
         masks = {name: str(dataset.lumi_mask) for name, dataset in found.datasets.items() if dataset.lumi_mask}
         recipe = replace(recipe, dataset_masks=masks)
-    cuts = Cuts(recipe)
+    cuts = Cuts(recipe, found.sources)
     scorer = _load_scorer(recipe, device)
     surveyor = Surveyor(recipe, cuts, scorer, identified=list_events is not None)
     files = _survey(surveyor, found.sources, progress)
@@ -71,9 +73,10 @@ def skim(
     kept = split_decisions(files, selection)
     report = _books(kept, selection, cuts)
     if scorer is not None:
-        report = replace(report, model=recipe.model, model_hash=scorer.model_hash, device_class=scorer.device_class)
+        report = replace(report, model=recipe.model, **scorer.facts)
     layouts, choice = surveyor.layouts()
     notes = (*_notes(layouts[files[0].tree], choice), *map(_shared, surveyor.shared_histograms))
+    notes += format_notes(layouts, files[0].tree, recipe.format)
     known = {name: _dataset_facts(dataset) for name, dataset in found.datasets.items()}
     report = replace(report, warnings=report.warnings + notes, catalogue=known)
     writer = OutputWriter(kept, layouts, recipe, workers=workers)
@@ -159,7 +162,7 @@ def decide(files: Sequence[SurveyedFile], recipe: Recipe) -> Selection | None:
     """The cut on the scores of all events that passed the others, None where there is none."""
     if not recipe.needs_scores:
         return None
-    scores = np.concatenate([file.scores for file in files if file.scores is not None])
+    scores = np.concatenate([file.scores["interest"] for file in files if file.scores is not None])
     if recipe.threshold is not None:
         return keep_above(scores, recipe.threshold)
     assert recipe.keep is not None
@@ -191,7 +194,7 @@ def _write(
         write_provenance(out, report, recipe, number, command=command, skipped=out.skipped)
 
     if report.written != report.passed:
-        raise OutputError(f"{paths[0]}: {report.written} events are to be written of {report.passed} that passed")
+        raise OutputError(f"{paths[0]}: events to be written: {report.written:,}, that passed: {report.passed:,}")
     written = writer.write(paths, finish, lambda done, total: progress("writing", done, total), beside=beside)
     skipped = tuple(f"not copied: {name}" for name in written.skipped)
     return replace(report, warnings=report.warnings + skipped, bytes_read=report.bytes_read + written.bytes_read)
@@ -244,7 +247,7 @@ def _warnings(files: Sequence[SurveyedFile], cuts: Cuts) -> tuple[str, ...]:
     texts = [note if len(files) == 1 else f"{note} ({count} of {len(files)} files)" for note, count in notes.items()]
     empty = sum(file.empty for file in files)
     if empty:
-        texts.append(f"{empty:,} events have no object that the model looks at, and all get the same score")
+        texts.append(f"{counted(empty, 'event')} without any object that the model looks at: all get the same score")
     missing = cuts.missing_events()
     if missing is not None:
         more = ", …" if missing.count > len(missing.first) else ""
@@ -256,7 +259,7 @@ def _warnings(files: Sequence[SurveyedFile], cuts: Cuts) -> tuple[str, ...]:
     if identified:
         repeated = sum(map(len, identified)) - len(np.unique(np.concatenate(identified)))
         if repeated:
-            text = f"{repeated:,} events have the run, luminosityBlock and event of another one: counted twice?"
+            text = f"{counted(repeated, 'event')} with run, luminosityBlock and event of another one: counted twice?"
             texts.append(f"{text} --deduplicate keeps the first of each")
     return tuple(texts)
 
@@ -275,7 +278,8 @@ def _common_origins(files: Sequence[SurveyedFile]) -> list[str]:
 
 
 def _shared(histogram: str) -> str:
-    return f"histogram {histogram} is in several inputs: what differs stands as cycles of the name, and is not added up"
+    what = f"histogram {histogram} is in several inputs: each stands as a cycle of the name, in the order of the inputs"
+    return f"{what}, and they are not added up"
 
 
 def _notes(layout: Layout, choice: BranchChoice) -> tuple[str, ...]:

@@ -15,6 +15,10 @@ from hepfilter.skim.report import SkimReport
 
 PROVENANCE = "HepFilter_provenance"
 CUTFLOW, WEIGHTED = "HepFilter_cutflow", "HepFilter_cutflow_weighted"
+CUTFLOW_TITLES = {
+    CUTFLOW: "events after each cut",
+    WEIGHTED: "sum of weights after each cut; of events where there is no weight",
+}
 FORMAT = 1
 _PACKAGES = ("numpy", "torch", "torch-geometric", "awkward", "uproot")
 
@@ -41,6 +45,10 @@ def provenance(
     }
     if recipe.needs_scores:
         facts |= {name: getattr(report, name) for name in ("model_hash", "device_class", "threshold", "ties_dropped")}
+        facts |= {"scores": list(report.scores)}
+        if report.calibration_hash is not None:
+            facts |= {"calibration_hash": report.calibration_hash}
+            facts |= {"extrapolated_below": dict(report.extrapolated_below)}
     return facts
 
 
@@ -58,5 +66,5 @@ def write_provenance(
 
 def write_cutflows(out: SkimOutput, events: Sequence[tuple[str, float]], weighted: Sequence[tuple[str, float]]) -> None:
     """Write (label, content) of the steps as histograms: events, and their sum of weights."""
-    out.write_cutflow(CUTFLOW, "events after each cut", events)
-    out.write_cutflow(WEIGHTED, "sum of weights after each cut; of events where there is no weight", weighted)
+    out.write_cutflow(CUTFLOW, CUTFLOW_TITLES[CUTFLOW], events)
+    out.write_cutflow(WEIGHTED, CUTFLOW_TITLES[WEIGHTED], weighted)

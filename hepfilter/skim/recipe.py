@@ -8,7 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 from hepfilter.errors import UsageError
+from hepfilter.events.schemas import schema_names
 from hepfilter.io.compression import parse_compression
+from hepfilter.io.converting import FORMATS, Format
 from hepfilter.io.layout import POLICIES, Policy
 
 
@@ -25,7 +27,8 @@ class Recipe:
     `keep_branches` and `drop_branches` are globs, `branches` the path of a keep/drop file. `layout` says which branches
     the output has where inputs differ, `fills` what stands for those that an input lacks (``TREE/BRANCH`` in another
     tree than that of the events). `split_events` and `split_bytes` bound what one output holds. `compression` is
-    ``ALGORITHM:LEVEL``, None for the first input's own.
+    ``ALGORITHM:LEVEL``, None for the first input's own, or ROOT's default for RNTuples where TTrees become such.
+    `format` says what trees become, None for what they are.
     """
 
     where: str | None = None
@@ -45,6 +48,7 @@ class Recipe:
     split_events: int | None = None
     split_bytes: int | None = None
     compression: str | None = None
+    format: Format | None = None
 
     def __post_init__(self) -> None:
         """UsageError for what contradicts itself."""
@@ -60,6 +64,8 @@ class Recipe:
             raise UsageError("an output must hold at least one event; give a positive number to split by")
         if self.layout not in POLICIES:
             raise UsageError(f"--layout {self.layout}: known are {', '.join(POLICIES)}")
+        if self.format is not None and self.format not in FORMATS:
+            raise UsageError(f"--format {self.format}: known are {', '.join(FORMATS)}")
         if self.fills and self.layout != "union":
             raise UsageError("--fill: values stand for what an input lacks with --layout union alone")
         if self.compression is not None:
@@ -73,7 +79,8 @@ class Recipe:
     @property
     def files(self) -> tuple[str, ...]:
         """The files, beside the inputs, that decide too."""
-        named = (self.lumi_mask, *self.dataset_masks.values(), self.events, self.branches)
+        schema = None if self.schema in schema_names() else self.schema
+        named = (self.lumi_mask, *self.dataset_masks.values(), self.events, self.branches, schema)
         return tuple(path for path in named if path is not None)
 
     @property
@@ -90,7 +97,8 @@ class Recipe:
     @property
     def reshapes(self) -> bool:
         """Whether the output has another shape than the input."""
-        return bool(self.keep_branches or self.drop_branches or self.split_events or self.split_bytes)
+        split = self.split_events or self.split_bytes
+        return bool(self.keep_branches or self.drop_branches or split or self.format)
 
     def facts(self) -> dict[str, Any]:
         """What was asked for, as plain data; what was left at its default is left out."""

@@ -53,9 +53,10 @@ class SkimReport:
     """The books of a skim.
 
     `threshold` is None where no score decided or nothing passed; `device_class` is what scores depend on beside the
-    model hash; `problems` counts objects treated by rule; `bytes_read` are all that were read of the inputs,
-    `payload_bytes` what their events hold as they are compressed; `catalogue` has kind, cross-section (pb) and
-    luminosity (1/fb) of each dataset.
+    model hash; `scores` are what the model says of every event, by name; `extrapolated_below` has for each p-value
+    among them the number below which it is an extrapolation; `problems` counts objects treated by rule; `bytes_read`
+    are all that were read of the inputs, `payload_bytes` what their events hold as they are compressed; `catalogue` has
+    kind, cross-section (pb) and luminosity (1/fb) of each dataset.
     """
 
     files: tuple[FileCount, ...]
@@ -65,6 +66,9 @@ class SkimReport:
     model: str = ""
     model_hash: str = ""
     device_class: str = ""
+    scores: tuple[str, ...] = ()
+    calibration_hash: str | None = None
+    extrapolated_below: Mapping[str, float] = field(default_factory=dict)
     bytes_read: int = 0
     payload_bytes: int = 0
     seconds: float = 0.0

@@ -1,7 +1,7 @@
 """The first pass: of every event only what the cuts and the model need is read, and what is left is remembered."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,16 @@ from hepfilter.events.expressions import Column
 from hepfilter.events.identity import Identity
 from hepfilter.io.branch_selection import BranchChoice, BranchRules, branch_rules, parse_branch_file, select_branches
 from hepfilter.io.checksum import FileFacts, file_facts
+from hepfilter.io.converting import counted_columns
 from hepfilter.io.events import find_tree
 from hepfilter.io.layout import Layout, LayoutGatherer
 from hepfilter.io.output import is_histogram
 from hepfilter.io.reading import OpenFile, Table, open_file
 from hepfilter.io.sources import Source
 from hepfilter.io.streamers import described_classes
-from hepfilter.skim.added import ENTRY, INTEREST, PASSED
+from hepfilter.skim.added import ENTRY, PASSED, own_names
 from hepfilter.skim.cuts import Cuts, FileCuts
+from hepfilter.skim.formats import refuse_unconvertible
 from hepfilter.skim.parts import read_parts
 from hepfilter.skim.recipe import Recipe
 from hepfilter.trigger.hashing import event_hash
@@ -36,10 +38,11 @@ Progress = Callable[[str, int, int], None]
 """Called as (stage, done, in all)."""
 
 UNIT_ENTRIES = 20_000
-ADDED = tuple(column.name for column in (INTEREST, PASSED, ENTRY))
 
 Index = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float64] | None
+Scores = Mapping[str, npt.NDArray[np.float32]] | None
+"""What a model says of events, by name, ``interest`` among it; None where there is no model."""
 
 
 @dataclass
@@ -74,7 +77,7 @@ class SurveyedFile:
     num_entries: int
     chosen: Index
     weights: Weights
-    scores: npt.NDArray[np.float32] | None
+    scores: Scores
     identity: Identity | None
     flow: Flow
     rows: Mapping[str, Index]
@@ -110,7 +113,7 @@ class Surveyor:
         self._listed = identified
         self._rules = _rules(recipe)
         self._mergers: dict[str, LayoutGatherer] = {}
-        self._main = ""
+        self._main = self._path = ""
         self._identity: dict[str, None] = {}
         self._classes: frozenset[tuple[str, int]] | None = None
         self._histograms: Counter[str] = Counter()
@@ -132,36 +135,43 @@ class Surveyor:
         for branches do not fit.
         """
         layouts = {name: merger.result() for name, merger in self._mergers.items()}
-        choice = select_branches(self._rules, layouts[self._main].columns, needed=self.identity_branches)
+        columns = counted_columns(layouts[self._main], self._recipe.format)
+        choice = select_branches(self._rules, columns, needed=self.identity_branches)
         layouts[self._main] = layouts[self._main].keep(choice.kept)
         for layout in layouts.values():
             layout.refuse_obstacles()
+        refuse_unconvertible(self._path, self._main, layouts[self._main], self._recipe.format)
         return layouts, choice
 
     def _refuse_early(self) -> None:
         """OutputError for what no later file can mend; patterns may still find their branches there."""
         for name, merger in self._mergers.items():
-            if not merger.is_doubtful:
+            may_convert = name == self._main and self._recipe.format and self._recipe.layout != "intersection"
+            if not (merger.is_doubtful or may_convert):
                 continue
             layout = merger.result(final=False)
             if name == self._main:
                 rules = replace(self._rules, strict=False)
-                layout = layout.keep(select_branches(rules, layout.columns, needed=self.identity_branches).kept)
+                columns = counted_columns(layout, self._recipe.format)
+                layout = layout.keep(select_branches(rules, columns, needed=self.identity_branches).kept)
+                if may_convert:
+                    refuse_unconvertible(self._path, name, layout, self._recipe.format)
             layout.refuse_obstacles()
 
     def survey(self, source: Source, progress: Callable[[int, int], None]) -> SurveyedFile:
         """Look at one input. Any fault is one of hepfilter's errors; `progress` is called with (done, in all)."""
         with open_file(source) as file:
             events = find_tree(file, tree=source.tree, schema=self._recipe.schema)
-            tree, schema = events.tree.without(ADDED), events.schema
+            own = own_names(events.tree.branch_names)
+            tree, schema = events.tree.without(own), events.schema
             books = find_books(schema, tree.branch_names)
             self._identity |= dict.fromkeys(books.identity or ())
-            self._main = tree.name
+            self._main, self._path = tree.name, file.path
             if self._listed and books.identity is None:
                 what = f"{tree.path}: tree {tree.name} has no run, luminosityBlock and event that a schema names"
                 raise SchemaError(f"{what}, so that --list-events cannot name its events; give one with --schema")
             cuts = self._cuts.of_file(source, tree, books)
-            found = events.bind(hidden=ADDED, wanted=self._scorer.collections) if self._scorer else None
+            found = events.bind(hidden=own, wanted=self._scorer.collections) if self._scorer else None
             chunks = _Chunks(tree, books, cuts, found, self._scorer, identified=self._identified or cuts.identified)
             for unit in cut_units(0, tree.cluster_edges(chunks.branches), target=UNIT_ENTRIES):
                 chunks.read(unit)
@@ -172,8 +182,8 @@ class Surveyor:
             self._histograms.update(name for name, kind in file.class_names.items() if is_histogram(kind))
             notes = () if found is None else found.binding.warnings
             notes = (*notes, *_attachments(file))
-            if set(ADDED) & set(events.tree.branch_names):
-                notes = (*notes, "the file is a skim already; what that added is replaced")
+            if own:
+                notes = (*notes, _skimmed_before(own, scored=self._scorer is not None))
             if file.path != source.path:
                 notes = (*notes, f"{source.path} cannot be read; {file.path} serves")
             return SurveyedFile(
@@ -185,7 +195,7 @@ class Surveyor:
                 num_entries=tree.num_entries,
                 chosen=_joined(chunks.chosen, np.int64),
                 weights=_joined(chunks.weights, np.float64) if books.weight else None,
-                scores=_joined(chunks.scores, np.float32) if self._scorer else None,
+                scores=chunks.scores(),
                 identity=chunks.identity(),
                 flow=chunks.flow,
                 rows=self._rows(source, file, tree, schema),
@@ -259,7 +269,7 @@ class _Chunks:
             self.flow.count(step, 0, 0.0 if books.weight else None)
         self.chosen: list[Index] = []
         self.weights: list[npt.NDArray[np.float64]] = []
-        self.scores: list[npt.NDArray[np.float32]] = []
+        self._scores: list[Mapping[str, npt.NDArray[np.float32]]] = []
         self.problems: Counter[str] = Counter()
         self.empty = 0
         self._identities: list[Identity] = []
@@ -290,7 +300,7 @@ class _Chunks:
             from hepfilter.scoring.files import score_entries
 
             scored = score_entries(self._found, self._scorer, unit.start, unit.stop, left)
-            self.scores.append(scored.scores)
+            self._scores.append(scored.scores)
             self.problems.update(scored.problems)
             self.empty += scored.empty
 
@@ -299,6 +309,12 @@ class _Chunks:
             return None
         where = {"file": self._tree.path, "first_entry": unit.start}
         return self._books.read_identity(columns, count=unit.num_entries, **where)  # type: ignore[arg-type]
+
+    def scores(self) -> Scores:
+        """What the model says of the chosen events."""
+        if self._scorer is None:
+            return None
+        return {name: _joined([part[name] for part in self._scores], np.float32) for name in self._scorer.names}
 
     def identity(self) -> Identity | None:
         """The identities of the chosen events."""
@@ -339,3 +355,10 @@ def _absent(found: "EventTree | None", scorer: "EventScorer | None") -> tuple[st
     if found is None or scorer is None:
         return ()
     return tuple(name for name in scorer.collections if name in found.binding.absent)
+
+
+def _skimmed_before(own: Sequence[str], *, scored: bool) -> str:
+    """What becomes of the branches that an older skim added; without a model nothing takes the place of its scores."""
+    lost = () if scored else [name for name in own if name not in (PASSED.name, ENTRY.name)]
+    left_out = f", {', '.join(lost)} left out as no model decides" if lost else ""
+    return f"the file is a skim already; what that added is replaced{left_out}"

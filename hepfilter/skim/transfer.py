@@ -1,18 +1,23 @@
-"""Carrying the kept events over into an output, with the columns that a skim adds: from TTrees and from RNTuples."""
+"""Carrying the kept events over into an output, with the columns that a skim adds: from TTrees and from RNTuples.
 
-from collections.abc import Iterator, Sequence
+Each copies, or makes the one of the other.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hepfilter.io.converting import Chosen
 from hepfilter.io.copying import ClusterBaskets, CopyPlan, Piece
 from hepfilter.io.ntuple import NTupleLayout
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.sources import Source
+from hepfilter.io.tree_values import ClusterValues
 from hepfilter.io.writing import Column
-from hepfilter.skim.added import ENTRY, INTEREST, PASSED
+from hepfilter.skim.added import ENTRY, PASSED, added_columns, score_column
 
 
 @dataclass(frozen=True)
@@ -20,18 +25,17 @@ class AddedValues:
     """For the added columns of one input's kept events: their entries (rising), and scores where a model decided."""
 
     entries: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32] | None
+    scores: Mapping[str, npt.NDArray[np.float32]] | None
 
     def columns(self) -> list[Column]:
         """The columns that there are values for."""
-        return [PASSED, ENTRY] if self.scores is None else [INTEREST, PASSED, ENTRY]
+        return added_columns(tuple(self.scores or ()))
 
     def of(self, entries: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
         """The values for some of the entries."""
         values: dict[str, npt.NDArray[Any]] = {PASSED.name: np.ones(len(entries), bool), ENTRY.name: entries}
-        if self.scores is not None:
-            values[INTEREST.name] = self.scores[np.searchsorted(self.entries, entries)]
-        return values
+        places = np.searchsorted(self.entries, entries)
+        return values | {score_column(name).name: scores[places] for name, scores in (self.scores or {}).items()}
 
 
 class TreeTransfer:
@@ -51,15 +55,41 @@ class TreeTransfer:
             for cluster in (cluster for cluster in self._plan.clusters if cluster.output == number):
                 copied = [next(stream) for stream in self._streams]
                 baskets = [basket for group in copied for basket in group.baskets]
-                parts = [self._values[piece.source].of(piece.entries) for piece in cluster.pieces]
-                columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-                events.write_cluster(cluster.count, baskets, columns)
+                events.write_cluster(cluster.count, baskets, _columns(self._values, cluster.pieces))
                 self.bytes_read += sum(group.bytes_read for group in copied)
                 yield cluster.count
 
 
+class ImportTransfer:
+    """From TTrees into an RNTuple: each stream yields the values of a group of branches, cluster by cluster."""
+
+    def __init__(
+        self, plan: CopyPlan, streams: Sequence[Iterator[ClusterValues]], values: Sequence[AddedValues]
+    ) -> None:
+        self._plan = plan
+        self._streams = streams
+        self._values = values
+        self.bytes_read = 0
+
+    def write(self, out: SkimOutput, number: int) -> Iterator[int]:
+        """Write the clusters of output `number`; the events of each."""
+        with out.imported_events(self._plan, self._values[0].columns()) as events:
+            for cluster in (cluster for cluster in self._plan.clusters if cluster.output == number):
+                found = [next(stream) for stream in self._streams]
+                values = {name: own for group in found for name, own in group.values.items()}
+                events.write_cluster(cluster, values, _columns(self._values, cluster.pieces))
+                self.bytes_read += sum(group.bytes_read for group in found)
+                yield cluster.count
+
+
+def _columns(values: Sequence[AddedValues], pieces: Sequence[Piece]) -> dict[str, npt.NDArray[Any]]:
+    """The values of the added columns for the events of these pieces."""
+    parts = [values[piece.source].of(piece.entries) for piece in pieces]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 class NTupleTransfer:
-    """From RNTuples, one input after the other."""
+    """From RNTuples, one input after the other; into a TTree with `exports`."""
 
     def __init__(
         self,
@@ -68,8 +98,10 @@ class NTupleTransfer:
         layout: NTupleLayout,
         pieces: Sequence[tuple[int, Piece]],
         values: Sequence[AddedValues],
+        *,
+        exports: bool = False,
     ) -> None:
-        self._sources, self._name, self._layout = sources, name, layout
+        self._sources, self._name, self._layout, self._exports = sources, name, layout, exports
         self._pieces = pieces
         self._values = values
         self.bytes_read = 0
@@ -80,5 +112,10 @@ class NTupleTransfer:
         own = [(self._sources[piece.source], piece.entries) for piece in pieces]
         added = [self._values[piece.source].of(piece.entries) for piece in pieces]
         columns = self._values[0].columns()
+        if self._exports:
+            chosen = [Chosen(*pair, values) for pair, values in zip(own, added, strict=True)]
+            self.bytes_read += out.export_ntuple(self._name, self._layout, chosen, columns)
+            yield sum(len(piece.entries) for piece in pieces)
+            return
         self.bytes_read += out.copy_ntuple(self._name, self._layout, own, columns=columns, added=added)
         yield sum(len(piece.entries) for piece in pieces)

@@ -15,8 +15,8 @@ ONE_SIGMA: Final = 0.6826894921370859
 class Efficiency:
     """A share with its interval: 0 ≤ lower ≤ value ≤ upper ≤ 1.
 
-    `n_effective` is the number of trials behind it (not whole for weighted events). With no trials the value is NaN and
-    the interval is all of [0, 1]: nothing is known.
+    `n_effective` is the number of trials behind it (`binomial_trials` for weighted events). With no trials the value is
+    NaN and the interval is all of [0, 1]: nothing is known.
     """
 
     value: float
@@ -35,9 +35,17 @@ def clopper_pearson(passed: float, total: float, *, coverage: float = ONE_SIGMA)
         return float("nan"), float("nan")
     if not 0 <= passed <= total or not 0 < coverage < 1:
         raise ValueError(f"needs 0 <= passed <= total and 0 < coverage < 1, not {passed}, {total}, {coverage}")
+    lower, upper = clopper_pearson_of(np.array([passed]), np.array([total]), coverage=coverage)
+    return float(lower[0]), float(upper[0])
+
+
+def clopper_pearson_of(
+    passed: NDArray[np.floating], total: NDArray[np.floating], *, coverage: float = ONE_SIGMA
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """[n] lower and upper ends of `clopper_pearson` for many shares, 0 ≤ passed ≤ total."""
     tail, failed = (1 - coverage) / 2, total - passed
-    lower = float(beta.ppf(tail, passed, failed + 1)) if passed > 0 else 0.0
-    upper = float(beta.ppf(1 - tail, passed + 1, failed)) if failed > 0 else 1.0
+    lower = np.where(passed > 0, beta.ppf(tail, np.maximum(passed, np.finfo(float).tiny), failed + 1), 0.0)
+    upper = np.where(failed > 0, beta.ppf(1 - tail, passed + 1, np.maximum(failed, np.finfo(float).tiny)), 1.0)
     return lower, upper
 
 
@@ -51,26 +59,49 @@ def effective_number(weights: NDArray[np.floating]) -> float:
     return float(np.sum(values)) ** 2 / squares if squares != 0 else 0.0
 
 
+def binomial_trials(
+    shares: NDArray[np.floating], squares: NDArray[np.floating], weights: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """[n] numbers of trials with which binomial shares have the variances of weighted ones.
+
+    `squares` [n] are the Σw² of the events that pass; `weights` those of all events, some of them > 0. The variance is
+    ((1 − p)² Σ_passed w² + p² Σ_failed w²) / (Σw)²; where it is 0, as where none or all pass, `effective_number`.
+    """
+    p, total, everything = np.asarray(shares, np.float64), np.sum(weights), np.sum(np.square(weights))
+    variances = ((1 - p) ** 2 * squares + p**2 * (everything - squares)) / total**2
+    known = (p > 0) & (p < 1) & (variances > 0)
+    trials = np.full(len(p), effective_number(weights))
+    np.divide(p * (1 - p), variances, out=trials, where=known)
+    return trials
+
+
 def efficiency(
     passed: NDArray[np.bool_], weights: NDArray[np.floating] | None = None, *, coverage: float = ONE_SIGMA
 ) -> Efficiency:
     """The share of events that passed, with the Clopper–Pearson interval.
 
-    With `weights` (one per event, ≥ 0) the share is weighted, and the interval is that of the effective number of
-    events: an approximation, good as long as weights do not differ much between events that pass and that fail.
+    With `weights` (one per event, ≥ 0) the share is weighted, and the interval is that of `binomial_trials`, to which
+    the events that pass count by their own weights, be they all light or all heavy. With few effective events on either
+    side that is an approximation.
     ValueError for a negative or NaN weight.
     """
     if weights is None:
-        total, selected = float(len(passed)), float(np.count_nonzero(passed))
+        value, total = float(np.mean(passed)) if len(passed) else float("nan"), float(len(passed))
     else:
         if not bool(np.all(np.asarray(weights) >= 0)):
             raise ValueError("a weight is negative or NaN; an efficiency has no meaning then")
-        total = effective_number(weights)
-        sum_of_weights = float(np.sum(weights, dtype=np.float64))
-        selected = total * float(np.sum(weights[passed], dtype=np.float64)) / sum_of_weights if total else 0.0
-        selected = min(selected, total)
+        value, total = _weighted_share(passed, np.asarray(weights, np.float64))
     if total == 0:
         return Efficiency(float("nan"), 0.0, 1.0, 0.0)
-    value = selected / total
-    lower, upper = clopper_pearson(selected, total, coverage=coverage)
+    lower, upper = clopper_pearson(value * total, total, coverage=coverage)
     return Efficiency(value, min(lower, value), max(upper, value), total)
+
+
+def _weighted_share(passed: NDArray[np.bool_], weights: NDArray[np.float64]) -> tuple[float, float]:
+    """The share, and the number of trials behind it; NaN and 0 without weight."""
+    total = float(weights.sum())
+    if not total > 0:
+        return float("nan"), 0.0
+    value = min(float(weights[passed].sum()) / total, 1.0)
+    squares = np.array([np.square(weights[passed]).sum()])
+    return value, float(binomial_trials(np.array([value]), squares, weights)[0])

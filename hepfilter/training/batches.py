@@ -1,55 +1,119 @@
 """What the fit is fed: weights, normalisation, and batches in a reproducible order."""
 
 import math
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
 
+from hepfilter.config.graph import Collection
 from hepfilter.config.model import ModelDefinition
 from hepfilter.errors import TrainingError
+from hepfilter.graphs.labelled import LabelledEvents
 from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.graphs.pairs import dense_pairs
-from hepfilter.training.data import LabelledGraphs
 
 _NORMALISATION_EVENTS: Final = 20_000
+_AT_ONCE: Final = 512
+_MOST_COLLECTIONS: Final = len(get_args(Collection))
 
 Batch = tuple[PaddedGraphs, Tensor, Tensor]
 """Graphs, targets [b] int64, weights [b] float32."""
 
 
-class WeightedBatches:
-    """Batches of a data set in a new order every epoch; all orders follow from the seed. Not shuffled without one."""
+@dataclass(frozen=True)
+class Draw:
+    """The events of one batch of this process: positions and factors for their weights, both [b].
+
+    `key` seeds what is random in the batch; None without shuffling.
+    """
+
+    events: NDArray[np.int64]
+    factors: NDArray[np.float32]
+    key: tuple[int, ...] | None
+
+
+class BatchOrder(Sampler[Draw]):
+    """Which events are in which batch: another order every epoch, which follows from the seed and the epoch alone.
+
+    Of `world` processes each takes `size` events of a batch, the one of this `rank` its own. All take equally many:
+    what is missing is an event of weight 0, and factors see to it that the mean of the losses of all processes is that
+    of one process with all events. Without a seed nothing is shuffled. Lightning tells the epoch, counted from
+    where a training was begun or resumed: after `first_epoch` others.
+    """
+
+    def __init__(
+        self, n_events: int, *, size: int, seed: int | None, first_epoch: int = 0, rank: int = 0, world: int = 1
+    ) -> None:
+        self._n_events, self._step, self._seed = n_events, size * world, seed
+        self._first_epoch, self._epoch, self._rank, self._world = first_epoch, first_epoch, rank, world
+
+    def set_epoch(self, epoch: int) -> None:
+        """The epoch that comes next."""
+        self._epoch = self._first_epoch + epoch
+
+    def __len__(self) -> int:
+        return math.ceil(self._n_events / self._step)
+
+    def __iter__(self) -> Iterator[Draw]:
+        order = np.arange(self._n_events)
+        if self._seed is not None:
+            order = np.random.default_rng([self._seed, self._epoch]).permutation(self._n_events)
+        for number, start in enumerate(range(0, self._n_events, self._step)):
+            key = None if self._seed is None else (self._seed, self._epoch, number, self._rank)
+            whole = order[start : start + self._step]
+            own, length = whole[self._rank :: self._world], math.ceil(len(whole) / self._world)
+            factors = np.zeros(length, np.float32)
+            factors[: len(own)] = length * self._world / len(whole)
+            yield Draw(np.append(own, whole[: length - len(own)]), factors, key)
+
+
+class EventBatches(Dataset[Batch]):
+    """The batch that a `Draw` means; with the probability `dropout` a collection is missing in an event."""
 
     def __init__(
         self,
-        graphs: PaddedGraphs,
+        data: LabelledEvents,
         targets: NDArray[np.int64],
         weights: NDArray[np.float64],
         *,
-        size: int,
-        seed: int | None,
+        dropout: float = 0.0,
     ) -> None:
-        self._graphs, self._size = graphs, size
-        self._targets, self._weights = torch.from_numpy(targets), torch.from_numpy(weights.astype(np.float32))
-        self._generator = None if seed is None else torch.Generator().manual_seed(seed)
+        self._data, self._dropout = data, dropout
+        self._targets, self._weights = targets, weights.astype(np.float32)
 
     def __len__(self) -> int:
-        return math.ceil(len(self._targets) / self._size)
+        return len(self._targets)
 
-    def __iter__(self) -> Iterator[Batch]:
-        order = torch.arange(len(self._targets))
-        if self._generator is not None:
-            order = torch.randperm(len(self._targets), generator=self._generator)
-        for events in torch.split(order, self._size):
-            yield self._graphs.select(events), self._targets[events], self._weights[events]
+    def __getitem__(self, draw: Draw) -> Batch:
+        absent = None
+        if self._dropout > 0 and draw.key is not None:
+            absent = np.random.default_rng(draw.key).random((len(draw.events), _MOST_COLLECTIONS)) < self._dropout
+        graphs = self._data.padded(draw.events, absent=absent)
+        weights = self._weights[draw.events] * draw.factors
+        return graphs, torch.from_numpy(self._targets[draw.events]), torch.from_numpy(weights)
+
+
+def load_batches(batches: EventBatches, order: BatchOrder, *, workers: int, pinned: bool) -> "DataLoader[Batch]":
+    """Read the batches in this order, by `workers` processes ahead of the fit, or by the fit itself."""
+    further: dict[str, Any] = {"multiprocessing_context": "fork", "persistent_workers": True} if workers else {}
+    return DataLoader(
+        batches, batch_size=None, sampler=order, num_workers=workers, collate_fn=_unchanged, pin_memory=pinned,
+        generator=torch.Generator(), **further,
+    )  # fmt: skip
+
+
+def _unchanged(batch: Any) -> Any:
+    return batch
 
 
 def balanced_weights(
-    data: LabelledGraphs, target: NDArray[np.int64], names: list[str], power: float
+    data: LabelledEvents, target: NDArray[np.int64], names: Sequence[str], power: float
 ) -> NDArray[np.float64]:
     """[B] weights of mean 1 with which every class counts equally; within a class ∝ generator weight to `power`.
 
@@ -64,25 +128,40 @@ def balanced_weights(
     return weights
 
 
-def normalisation(graphs: PaddedGraphs, definition: ModelDefinition) -> dict[str, tuple[Tensor, Tensor]]:
+def normalisation(data: LabelledEvents, definition: ModelDefinition) -> dict[str, tuple[Tensor, Tensor]]:
     """Mean and standard deviation of the node features and of the pair features of some events, equally spaced.
 
     A column that does not vary gets the standard deviation 1.
     """
-    step = max(1, len(graphs) // _NORMALISATION_EVENTS)
-    some = graphs.select(slice(None, None, step))
-    nodes = some.features[some.mask]
-    pairs = []
-    for positions in torch.arange(len(some)).split(512):  # type: ignore[no-untyped-call]
-        part = some.select(positions)
+    some = np.arange(0, len(data), max(1, len(data) // _NORMALISATION_EVENTS))
+    n_features, n_pairs = definition.graph.widths
+    features, pairs = _Moments(n_features), _Moments(n_pairs)
+    for start in range(0, len(some), _AT_ONCE):
+        part = data.padded(some[start : start + _AT_ONCE])
         dense = dense_pairs(part.momenta, part.mask, definition.graph)
-        pairs.append(dense.attributes[dense.valid])
-    return {"features": _moments(nodes), "pairs": _moments(torch.cat(pairs))}
+        features.add(part.features[part.mask])
+        pairs.add(dense.attributes[dense.valid])
+    return {"features": features.result(), "pairs": pairs.result()}
 
 
-def _moments(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Column-wise mean and standard deviation in float32; 0 and 1 where there is nothing to tell."""
-    if len(rows) < 2:
-        return torch.zeros(rows.shape[1]), torch.ones(rows.shape[1])
-    mean, std = rows.double().mean(0), rows.double().std(0)
-    return mean.float(), torch.where(std > 1e-6, std, 1.0).float()
+class _Moments:
+    """Column-wise mean and standard deviation of rows that come in pieces; sums in float64."""
+
+    def __init__(self, n_columns: int) -> None:
+        self._count = 0
+        self._sum, self._squares = (torch.zeros(n_columns, dtype=torch.float64) for _ in range(2))
+
+    def add(self, rows: Tensor) -> None:
+        """Rows [n, columns]."""
+        values = rows.double()
+        self._count += len(rows)
+        self._sum += values.sum(0)
+        self._squares += values.square().sum(0)
+
+    def result(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation in float32; 0 and 1 where there is nothing to tell."""
+        if self._count < 2:
+            return torch.zeros(len(self._sum)), torch.ones(len(self._sum))
+        mean = self._sum / self._count
+        std = ((self._squares - self._count * mean.square()) / (self._count - 1)).clamp_min(0.0).sqrt()
+        return mean.float(), torch.where(std > 1e-6, std, 1.0).float()

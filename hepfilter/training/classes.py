@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepfilter.config.card import load_cards
+from hepfilter.config.groups import FamilyGroups
 from hepfilter.config.model import EventClass
 from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import TrainingError, nearest
+from hepfilter.evaluation.sample import Process
 
 UNSEEN = -1
 """The target of an event that belongs to no class of the training."""
@@ -50,9 +52,32 @@ def training_classes(config: TrainingConfig, *, exclude: Sequence[str] = ()) -> 
     return classes
 
 
+def families_of_groups(config: TrainingConfig, names: Sequence[str], groups: FamilyGroups) -> tuple[str, ...]:
+    """The families of `config` that are in the groups `names`: what to leave out so that whole groups are unseen.
+
+    ConfigError for an unknown group, TrainingError for one of which the configuration has no family.
+    """
+    families = {card.family for cards in config.classes.values() for name in cards for card in load_cards(name)}
+    found: list[str] = []
+    for name in names:
+        members = [family for family in groups.families(name) if family in families]
+        if not members:
+            there = ", ".join(groups.grouped(sorted(families)))
+            raise TrainingError(f"{config.name}: no class of it is in the group {name}; its classes are in {there}")
+        found += members
+    return tuple(found)
+
+
 def event_classes(classes: Sequence[TrainingClass]) -> tuple[EventClass, ...]:
     """The classes that the network has an output for: those that are not left out."""
     return tuple(EventClass(name=c.name, is_signal=c.is_signal, prior=c.prior) for c in classes if not c.excluded)
+
+
+def processes(classes: Sequence[TrainingClass]) -> tuple[Process, ...]:
+    """The meaning of each truth label, and whether it is trained on, in the order of the classes."""
+    return tuple(
+        Process(label, c.family, c.is_signal, trained=not c.excluded) for c in classes for label in sorted(c.labels)
+    )
 
 
 def targets(labels: NDArray[np.int32], classes: Sequence[TrainingClass]) -> NDArray[np.int64]:

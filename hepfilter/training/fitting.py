@@ -1,82 +1,184 @@
-"""Fitting a network to labelled graphs: one cycle of the learning rate, early stop, the best epoch's weights."""
+"""Fitting a network to labelled events: one cycle of the learning rate, early stop, the best epoch's weights."""
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
+import xxhash
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader
 
 from hepfilter.config.model import ModelDefinition
 from hepfilter.config.training import Fit
-from hepfilter.models.checkpoint import build_network
+from hepfilter.graphs.labelled import LabelledEvents
+from hepfilter.graphs.reading import Progress
+from hepfilter.models.architectures import build_network
 from hepfilter.models.device import choose_device
-from hepfilter.training.batches import WeightedBatches, balanced_weights, normalisation
-from hepfilter.training.data import LabelledGraphs, Progress
-from hepfilter.training.module import VALIDATION_LOSS, BestEpoch, Classifier, Fitted
+from hepfilter.models.network import GraphNetwork
+from hepfilter.training.batches import Batch, BatchOrder, EventBatches, balanced_weights, load_batches, normalisation
+from hepfilter.training.history import Epoch, Fitted, History
+from hepfilter.training.learning_rate import find_learning_rate
+from hepfilter.training.module import Classifier
+from hepfilter.training.resume import StateKeeper, read_state
+from hepfilter.training.reweighting import match_signals
+
+_NO_MATTER: Final = {"devices", "nodes", "strategy", "workers"}
+"""Options that a training may be resumed with others of."""
 
 
 def fit(
     definition: ModelDefinition,
-    training: LabelledGraphs,
-    validation: LabelledGraphs,
+    training: LabelledEvents,
+    validation: LabelledEvents,
     *,
     targets: tuple[NDArray[np.int64], NDArray[np.int64]],
     options: Fit,
     device: str = "auto",
+    state: Path | None = None,
+    resume: bool = False,
+    logs: Path | None = None,
     progress: Progress = lambda *_: None,
+    told: Callable[[int, Epoch], None] = lambda *_: None,
 ) -> Fitted:
     """Train a fresh network; the same data, options and number of threads give the same weights on a CPU.
 
     `targets` are the classes of the training and of the validation events, in the order of the definition's classes.
-    TrainingError if a class has no event in one of them, or if the loss stops being finite.
+    After each epoch the file `state` is written; with `resume` a training goes on from there, if it is there. `logs` is
+    a folder for TensorBoard; `told` hears of each epoch. On several devices there are several processes; all but
+    the first end in here. TrainingError if a class has no event in one of the parts, or if the loss stops being finite.
     """
-    names = [event_class.name for event_class in definition.classes]
-    batches = [
-        WeightedBatches(
-            data.graphs,
-            target,
-            balanced_weights(data, target, names, options.weight_power),
-            size=options.batch_size,
-            seed=seed,
-        )
-        for data, target, seed in ((training, targets[0], options.seed), (validation, targets[1], None))
-    ]
+    parts = _weighted_parts(definition, (training, validation), targets, options)
+    origin = _origin(definition, parts, options)
+    restored = read_state(state, origin=origin) if resume and state is not None and state.exists() else None
+    history = History(options, len(training), progress, told)
+    if restored:
+        history.epochs, history.weights = list(restored.epochs), dict(restored.best)
     with torch.random.fork_rng(), _quiet_lightning():
         torch.manual_seed(options.seed)
         network = build_network(definition)
-        network.set_normalisation(**normalisation(training.graphs, definition))
-        module = Classifier(network, options, steps=options.epochs * len(batches[0]))
-        keeper = BestEpoch(progress)
-        stopper = EarlyStopping(VALIDATION_LOSS, patience=options.patience, check_finite=True)
-        trainer = lightning.Trainer(
-            accelerator=choose_device(device).type,
-            devices=1,
-            max_epochs=options.epochs,
-            callbacks=[stopper, keeper],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-        trainer.fit(module, batches[0], batches[1])
-    return keeper.fitted(network)
+        network.set_normalisation(**normalisation(training, definition))
+        rate = restored.learning_rate if restored else _learning_rate(network, parts[0], options, device)
+        options = options.model_copy(update={"learning_rate": rate})
+        keeper = StateKeeper(state, history, origin=origin, restored=restored)
+        trainer = _trainer(options, device, callbacks=[history, keeper], logs=logs)
+        loader, validation_loader = (_loader(part, options, trainer, n_done=len(history.epochs)) for part in parts)
+        steps = options.epochs * len(loader)
+        module = Classifier(network, options, steps=steps, first_epoch=len(history.epochs))
+        if restored:
+            module.load_state_dict(dict(restored.module))
+        if not history.finished:
+            trainer.fit(module, loader, validation_loader)
+    if not trainer.is_global_zero:
+        raise SystemExit(0)
+    return history.fitted(network, rate)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The training or the validation events as the fit sees them; `shuffled`: those of the training."""
+
+    data: LabelledEvents
+    targets: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    shuffled: bool
+
+    def batches(self, options: Fit) -> EventBatches:
+        """With collections missing where the training says so: in what is shuffled."""
+        return EventBatches(self.data, self.targets, self.weights, dropout=options.collection_dropout)
+
+
+def _weighted_parts(
+    definition: ModelDefinition,
+    data: tuple[LabelledEvents, LabelledEvents],
+    targets: tuple[NDArray[np.int64], NDArray[np.int64]],
+    options: Fit,
+) -> tuple[_Part, _Part]:
+    """Every class counts equally; the spectrum of the background is matched as the training events say, in both."""
+    names = [event_class.name for event_class in definition.classes]
+    weights = [balanced_weights(*both, names, options.weight_power) for both in zip(data, targets, strict=True)]
+    if options.reweight is not None:
+        signal = np.array([event_class.is_signal for event_class in definition.classes])
+        match = match_signals(options.reweight, data[0], weights[0], signal[targets[0]])
+        weights = [match.apply(data[i], weights[i], signal[targets[i]]) for i in range(2)]
+    training, validation = (_Part(data[i], targets[i], weights[i], shuffled=i == 0) for i in range(2))
+    return training, validation
+
+
+def _origin(definition: ModelDefinition, parts: tuple[_Part, _Part], options: Fit) -> dict[str, Any]:
+    """What a training was told, by which a state of it is known."""
+    digest = xxhash.xxh3_128()
+    for part in parts:
+        for column in (part.targets, part.weights, part.data.split_hash):
+            digest.update(np.ascontiguousarray(column).tobytes())
+    told = {f"fit.{key}": value for key, value in options.model_dump(mode="json", exclude=_NO_MATTER).items()}
+    return {"events": digest.hexdigest(), "definition": definition.model_dump(mode="json"), **told}
+
+
+def _loader(part: _Part, options: Fit, trainer: lightning.Trainer, *, n_done: int) -> "DataLoader[Batch]":
+    """The batches of this process, from the epoch on that comes after `n_done`."""
+    order = BatchOrder(
+        len(part.data),
+        size=options.batch_size,
+        seed=options.seed if part.shuffled else None,
+        first_epoch=n_done,
+        rank=trainer.global_rank,
+        world=trainer.world_size,
+    )
+    pinned = isinstance(trainer.accelerator, lightning.pytorch.accelerators.CUDAAccelerator)
+    return load_batches(part.batches(options), order, workers=options.workers, pinned=pinned)
+
+
+def _learning_rate(network: GraphNetwork, part: _Part, options: Fit, device: str) -> float:
+    """The rate of the options, or the one that is found with all events of the training, whatever this process has."""
+    if options.learning_rate != "auto":
+        return options.learning_rate
+    order = BatchOrder(len(part.data), size=options.batch_size, seed=options.seed)
+    batches = load_batches(part.batches(options), order, workers=0, pinned=False)
+    return find_learning_rate(Classifier(network, options, steps=1), batches, device=choose_device(device))
+
+
+def _trainer(options: Fit, device: str, *, callbacks: list[Callback], logs: Path | None) -> lightning.Trainer:
+    """The trainer for the epochs that are left; the first callback is the history."""
+    history = callbacks[0]
+    assert isinstance(history, History)
+    return lightning.Trainer(
+        accelerator=choose_device(device).type,
+        devices=options.devices,
+        num_nodes=options.nodes,
+        strategy=options.strategy,
+        precision=options.precision,
+        gradient_clip_val=options.gradient_clip,
+        max_epochs=max(options.epochs - len(history.epochs), 1),
+        callbacks=callbacks,
+        logger=TensorBoardLogger(logs.parent, name=logs.name) if logs else False,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
 
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Lightning announces accelerators and tips; the results speak for themselves."""
-    logger = logging.getLogger("lightning.pytorch")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"lightning\.")
             yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,104 +1,97 @@
-"""The Lightning module and the callback that keeps the best epoch."""
+"""The Lightning module: what is minimised, by which steps, and whose weights are validated."""
 
-import copy
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import lightning
+import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from hepfilter.config.training import Fit
-from hepfilter.errors import TrainingError
-from hepfilter.models.edgeconv import EdgeConvNet
+from hepfilter.models.network import GraphNetwork
+from hepfilter.training.averaging import moving_average
 from hepfilter.training.batches import Batch
-from hepfilter.training.data import Progress
+from hepfilter.training.objectives import FurtherTerms
 
+TRAINING_LOSS: Final = "training_loss"
 VALIDATION_LOSS: Final = "validation_loss"
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """The mean losses of one epoch, per event."""
-
-    training_loss: float
-    validation_loss: float
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """The network with the weights of epoch `best` (counted from 0), and the history of all epochs that were run."""
-
-    network: EdgeConvNet
-    epochs: tuple[Epoch, ...]
-    best: int
-
-
 class Classifier(lightning.LightningModule):
-    """Weighted cross-entropy over the classes."""
+    """Weighted cross-entropy over the classes, and the further terms that the options ask for.
 
-    def __init__(self, network: EdgeConvNet, options: Fit, *, steps: int) -> None:
+    `steps` are those of the whole training, `first_epoch` is where this process goes on with it.
+    """
+
+    def __init__(self, network: GraphNetwork, options: Fit, *, steps: int, first_epoch: int = 0) -> None:
         super().__init__()
-        self.network, self._options, self._steps = network, options, steps
+        self.network, self._options, self._steps, self._first_epoch = network, options, steps, first_epoch
+        network.heads.requires_grad_(False)  # they are fitted when the network is done
+        self.average = None if options.ema is None else moving_average(network, options.ema)
+        self.further = FurtherTerms(options, network.definition.classes, network.latent_width)
+
+    @property
+    def kept(self) -> GraphNetwork:
+        """The network that is validated and kept: the average where there is one."""
+        if self.average is None:
+            return self.network
+        network = self.average.module
+        assert isinstance(network, GraphNetwork)
+        return network
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest of the cycle."""
+        assert self._options.learning_rate != "auto"  # `fitting` has found it
+        return self._options.learning_rate
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch in the whole training, from 0."""
+        return int(self._first_epoch + self.current_epoch)
+
+    def on_train_epoch_start(self) -> None:
+        """Dropout follows from seed, epoch and process alone: a training that is resumed needs no other state."""
+        words = np.random.SeedSequence([self._options.seed, self.epoch, self.global_rank]).generate_state(2)
+        torch.manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """The mean loss of one batch."""
         loss = self._loss(batch)
-        self.log("training_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[1]))
+        self._log(TRAINING_LOSS, loss, batch)
         return loss
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """After each step the average follows."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Logs the mean loss."""
-        self.log(VALIDATION_LOSS, self._loss(batch), batch_size=len(batch[1]))
+        """The mean loss of one batch, by the network that is kept."""
+        self._log(VALIDATION_LOSS, self._loss(batch, self.kept), batch)
 
     def configure_optimizers(self) -> Any:
         """AdamW; the learning rate rises and falls once over all steps."""
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=self._options.learning_rate, weight_decay=self._options.weight_decay
-        )
+        rate = self.learning_rate
+        weights = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=self._options.weight_decay)
         cycle = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=self._options.learning_rate, total_steps=max(self._steps + 1, 20), pct_start=0.2
+            optimizer, max_lr=rate, total_steps=max(self._steps + 1, 20), pct_start=0.2
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}
 
-    def _loss(self, batch: Batch) -> Tensor:
-        """Bucket by bucket: the same loss as at once, without computing on empty places."""
+    def _log(self, name: str, loss: Tensor, batch: Batch) -> None:
+        """For the mean over the events of an epoch, on all devices; `history.History` takes it from there."""
+        self.log(name, loss, on_step=False, on_epoch=True, sync_dist=True, logger=False, batch_size=len(batch[1]))
+
+    def _loss(self, batch: Batch, network: GraphNetwork | None = None) -> Tensor:
+        """Of the network that learns, or another; by buckets: the same as at once, not computing on empty places."""
+        network = network or self.network
         graphs, targets, weights = batch
-        total = weights.new_zeros(())
-        for n_nodes, events in graphs.buckets():
-            logits = self.network.forward_padded(graphs.select(events).cropped(n_nodes))
-            losses = torch.nn.functional.cross_entropy(logits, targets[events], reduction="none")
-            total = total + (losses * weights[events]).sum()
-        return total / len(targets)
-
-
-class BestEpoch(Callback):
-    """Keeps the weights of the epoch with the lowest validation loss, and tells how far the training is."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._weights: Mapping[str, Tensor] = {}
-        self._epochs: list[Epoch] = []
-        self._best = -1
-
-    def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Progress in batches."""
-        self._progress(f"epoch {trainer.current_epoch + 1}", batch_idx + 1, trainer.num_training_batches)
-
-    def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
-        """After training and validation of an epoch."""
-        losses = (float(trainer.callback_metrics[name]) for name in ("training_loss", VALIDATION_LOSS))
-        self._epochs.append(Epoch(*losses))
-        if self._best < 0 or self._epochs[-1].validation_loss < self._epochs[self._best].validation_loss:
-            self._best = len(self._epochs) - 1
-            self._weights = copy.deepcopy({name: value.cpu() for name, value in module.network.state_dict().items()})
-
-    def fitted(self, network: EdgeConvNet) -> Fitted:
-        """The network with the best weights; TrainingError if no epoch gave a finite loss."""
-        if self._best < 0 or not math.isfinite(self._epochs[self._best].validation_loss):
-            raise TrainingError("the loss is not finite from the first epoch on; lower fit.learning_rate")
-        network.cpu().load_state_dict(self._weights)
-        return Fitted(network.eval(), tuple(self._epochs), self._best)
+        buckets = list(graphs.buckets())
+        parts = [network.embed_padded(graphs.select(events).cropped(n_nodes)) for n_nodes, events in buckets]
+        latent = torch.cat(parts)[torch.cat([events for _, events in buckets]).argsort()]
+        logits = network.classify(latent)
+        losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        further: Tensor = self.further(latent, logits, batch)
+        return (losses * weights).sum() / len(targets) + further

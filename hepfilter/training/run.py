@@ -1,54 +1,38 @@
 """A whole training: read, split, fit, save, and say on unseen events how good it is."""
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hepfilter import __version__
 from hepfilter.config.graph import load_graph_specification
 from hepfilter.config.model import ModelDefinition, load_architecture
 from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import TrainingError
-from hepfilter.evaluation.metrics import Separation, separation
+from hepfilter.evaluation.families import FamilyResult, family_results
+from hepfilter.evaluation.sample import model_scores, scored_events
+from hepfilter.graphs.cache import CachedGraphs
+from hepfilter.graphs.caching import open_events
+from hepfilter.graphs.labelled import Events, LabelledEvents, split_data
+from hepfilter.graphs.reading import Progress
 from hepfilter.io.sources import Source
 from hepfilter.models.checkpoint import save
 from hepfilter.scoring.scorer import Scorer
-from hepfilter.training.classes import UNSEEN, TrainingClass, event_classes, targets, training_classes
-from hepfilter.training.data import (
-    LabelledGraphs,
-    Progress,
-    read_labelled,
-    scalar_transverse_energy,
-    split_data,
-)
+from hepfilter.training.classes import UNSEEN, TrainingClass, event_classes, processes, targets, training_classes
+from hepfilter.training.density import fit_heads
 from hepfilter.training.fitting import fit
-from hepfilter.training.module import Epoch, Fitted
-
-
-@dataclass(frozen=True)
-class FamilyResult:
-    """How well one signal family is told from all background of the test.
-
-    `seen`: the network was trained on the family. `by_hardness` is the same for Σ pt alone, the simple thing to beat.
-    """
-
-    family: str
-    seen: bool
-    by_interest: Separation
-    by_hardness: Separation
+from hepfilter.training.history import Epoch, Fitted
 
 
 @dataclass(frozen=True)
 class TrainingReport:
     """What a training gave. `events` counts those of training, validation and test (unseen families among the last).
 
-    `families` holds the results in the physical mix (generator weights), `as_generated` with every event counting the
-    same: there hard background is as frequent as soft.
+    `families` holds the results of the test, in the physical mix and hardness-matched.
     """
 
     model: Path
@@ -58,7 +42,6 @@ class TrainingReport:
     epochs: tuple[Epoch, ...]
     best_epoch: int
     families: tuple[FamilyResult, ...]
-    as_generated: tuple[FamilyResult, ...]
     seconds: float
 
 
@@ -69,34 +52,76 @@ def train(
     *,
     exclude: Sequence[str] = (),
     device: str = "auto",
+    cache: Path | None = None,
+    resume: bool = False,
+    logs: Path | None = None,
     progress: Progress = lambda *_: None,
+    told: Callable[[int, Epoch], None] = lambda *_: None,
 ) -> TrainingReport:
     """Train the network of `config` on simulated `sources`, write it to `output` and test it on events left aside.
 
-    Families in `exclude` (beside the configuration's own) are not trained on, but tested. TrainingError tells what is
-    wrong with the data.
+    Families in `exclude` (beside the configuration's own) are not trained on, but tested. `cache` is a folder in which
+    the events are kept as `graphs.cache` says (a source may be one, too). With `resume` a training to this output that
+    was ended goes on where its last whole epoch ended. `logs` is a folder for TensorBoard; `told` hears of each epoch.
+    On several devices all processes but the first end in here. TrainingError tells what is wrong with the data.
     """
     started = time.perf_counter()
     classes = training_classes(config, exclude=exclude)
     graph = load_graph_specification(config.graph)
-    data = read_labelled(sources, graph, split_seed=config.split.seed, progress=progress)
+    with open_events(sources, graph, cache=cache, split_seed=config.split.seed, progress=progress) as data:
+        return _train(
+            config, classes, data, output, device=device, resume=resume, logs=logs, progress=progress, told=told,
+            started=started,
+        )  # fmt: skip
+
+
+def state_path(output: Path) -> Path:
+    """Where the state of a training to `output` stands while it runs, and after it was ended."""
+    return output.with_suffix(".resume.safetensors")
+
+
+def _train(
+    config: TrainingConfig,
+    classes: Sequence[TrainingClass],
+    data: CachedGraphs,
+    output: Path,
+    *,
+    device: str,
+    resume: bool,
+    logs: Path | None,
+    progress: Progress,
+    told: Callable[[int, Epoch], None],
+    started: float,
+) -> TrainingReport:
+    """As `train`, with the events at hand."""
     _refuse_unknown_labels(data, classes)
     parts = split_data(data, config.split)
     trained = [_seen(part, classes) for part in (parts.training, parts.validation)]
     definition = ModelDefinition(
-        graph=graph, architecture=load_architecture(config.architecture), classes=event_classes(classes)
+        graph=data.specification,
+        architecture=load_architecture(config.architecture),
+        classes=event_classes(classes),
+        heads=config.heads,
     )
+    wanted = targets(trained[0].labels, classes), targets(trained[1].labels, classes)
+    state = state_path(output)
     fitted = fit(
-        definition,
+        definition, *trained, targets=wanted, options=config.fit, device=device, state=state, resume=resume, logs=logs,
+        progress=progress, told=told,
+    )  # fmt: skip
+    fit_heads(
+        fitted.network,
         *trained,
-        targets=(targets(trained[0].labels, classes), targets(trained[1].labels, classes)),
-        options=config.fit,
+        targets=wanted,
+        options=config.head_fit,
+        weight_power=config.fit.weight_power,
         device=device,
         progress=progress,
     )
-    provenance = _provenance(config, sorted({c.family for c in classes if c.excluded}), trained, fitted)
+    provenance = _provenance(config, classes, trained, fitted)
     metadata = save(fitted.network, output, provenance=provenance)
-    scores = _test_scores(Scorer(output, device="cpu"), parts.test)
+    state.unlink(missing_ok=True)
+    test = scored_events(parts.test, model_scores(Scorer(output, device="cpu"), parts.test), processes(classes))
     return TrainingReport(
         model=output,
         model_hash=metadata.model_hash,
@@ -104,51 +129,17 @@ def train(
         events={"training": len(trained[0]), "validation": len(trained[1]), "test": len(parts.test)},
         epochs=fitted.epochs,
         best_epoch=fitted.best,
-        families=family_results(scores, parts.test, classes, weighted=True),
-        as_generated=family_results(scores, parts.test, classes, weighted=False),
+        families=family_results(test),
         seconds=time.perf_counter() - started,
     )
 
 
-def _test_scores(scorer: Scorer, test: LabelledGraphs) -> dict[str, NDArray[np.float32]]:
-    """The score of the network and the simple thing to beat, for every event."""
-    return {"interest": scorer.score_graphs(test.graphs), "hardness": scalar_transverse_energy(test.graphs).numpy()}
-
-
-def family_results(
-    scores: Mapping[str, NDArray[np.float32]], test: LabelledGraphs, classes: Sequence[TrainingClass], *, weighted: bool
-) -> tuple[FamilyResult, ...]:
-    """One result per signal family, in the order of the classes; background are all background events of the test."""
-    background = _having(test, [c for c in classes if not c.is_signal])
-    results = []
-    for family in dict.fromkeys(c.family for c in classes if c.is_signal):
-        members = [c for c in classes if c.family == family]
-        signal = _having(test, members)
-        by_score = {
-            name: separation(
-                values[signal],
-                values[background],
-                signal_weights=test.weights[signal] if weighted else None,
-                background_weights=test.weights[background] if weighted else None,
-            )
-            for name, values in scores.items()
-        }
-        seen = not members[0].excluded
-        results.append(FamilyResult(family, seen, by_score["interest"], by_score["hardness"]))
-    return tuple(results)
-
-
-def _having(data: LabelledGraphs, classes: Sequence[TrainingClass]) -> NDArray[np.bool_]:
-    """[B] true for the events of these classes."""
-    return np.isin(data.labels, [label for c in classes for label in c.labels])
-
-
-def _seen(data: LabelledGraphs, classes: Sequence[TrainingClass]) -> LabelledGraphs:
+def _seen(data: Events, classes: Sequence[TrainingClass]) -> Events:
     """The events that belong to a class of the training."""
     return data.select(targets(data.labels, classes) != UNSEEN)
 
 
-def _refuse_unknown_labels(data: LabelledGraphs, classes: Sequence[TrainingClass]) -> None:
+def _refuse_unknown_labels(data: LabelledEvents, classes: Sequence[TrainingClass]) -> None:
     """TrainingError if the data hold a process that the configuration does not know."""
     known = sorted({label for c in classes for label in c.labels})
     unknown = np.setdiff1d(data.labels, known)
@@ -160,15 +151,17 @@ def _refuse_unknown_labels(data: LabelledGraphs, classes: Sequence[TrainingClass
 
 
 def _provenance(
-    config: TrainingConfig, excluded: Sequence[str], trained: Sequence[LabelledGraphs], fitted: Fitted
+    config: TrainingConfig, classes: Sequence[TrainingClass], trained: Sequence[LabelledEvents], fitted: Fitted
 ) -> dict[str, Any]:
     """How the weights came to be, as plain data."""
     return {
         "hepfilter": __version__,
         "training": config.model_dump(mode="json"),
-        "excluded_families": list(excluded),
+        "excluded_families": sorted({c.family for c in classes if c.excluded}),
+        "processes": [asdict(process) for process in processes(classes)],
         "training_events": len(trained[0]),
         "validation_events": len(trained[1]),
+        "learning_rate": fitted.learning_rate,
         "best_epoch": fitted.best,
         "validation_loss": fitted.epochs[fitted.best].validation_loss,
     }

@@ -44,7 +44,14 @@ def test_the_version(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["skimm"], ["skim"], ["skim", "a.root", "-o", "b.root", "--keep", "2"], ["skim", "x", "-o"]]
+    "arguments",
+    [
+        ["skimm"],
+        ["skim"],
+        ["skim", "a.root", "-o", "b.root", "--keep", "2"],
+        ["skim", "x", "-o"],
+        ["skim", "a.root", "-o", "b.root", "--where", "nJet > 0", "--model", "decides-nothing"],
+    ],
 )
 def test_wrong_usage_is_2(arguments, capsys):
     assert run(arguments) == 2

@@ -15,6 +15,7 @@ from hepfilter.cli.simulate import simulate
 from hepfilter.config.card import card_names
 from hepfilter.config.sample import sample_names
 from hepfilter.errors import ConfigError, OutputError, SimulationError, UsageError
+from hepfilter.wording import counted
 
 OWN = """
 name: own
@@ -56,7 +57,7 @@ def test_list_names_every_card_and_set(app: typer.Typer) -> None:
     assert "{" not in result.stdout
     assert sets[0].split() == ["set", "sizes", "title"]
     assert [line.split()[0] for line in sets[1:]] == list(sample_names())
-    assert "tiny, small, full" in sets[1]
+    assert "tiny, quick, small, full" in sets[1]
 
 
 def test_list_as_json(app: typer.Typer) -> None:
@@ -188,9 +189,9 @@ def test_what_waits_after_an_error_is_said_on_stderr(app: typer.Typer, card: str
     output = tmp_path / "o.root"
     failed = CliRunner().invoke(app, [card, str(broken), "-n", "2", "-o", str(output)])
     assert isinstance(failed.exception, SimulationError)
-    assert failed.stderr == "hepfilter: 1 finished blocks are kept; the same command goes on from there\n"
+    assert failed.stderr == "hepfilter: kept: 1 finished block; the same command goes on from there\n"
     again = CliRunner().invoke(app, [card, str(broken), "-n", "2", "-o", str(output)])
-    assert again.stderr.startswith(f"hepfilter: 1 finished blocks lie in {output}.blocks: going on from there\n")
+    assert again.stderr.startswith(f"hepfilter: going on from 1 finished block in {output}.blocks\n")
     none = CliRunner().invoke(app, [str(broken), "-n", "2", "-o", str(tmp_path / "other.root")])
     assert isinstance(none.exception, SimulationError)
     assert none.stderr == ""
@@ -207,7 +208,7 @@ def test_what_waits_after_an_error_is_said_on_stderr(app: typer.Typer, card: str
         (["--set", "lhco", "-n", "5", "-o", "OUT"], UsageError, "a set decides cards and events itself"),
         (["CARD", "-n", "2", "--size", "small", "-o", "OUT"], UsageError, "--set"),
         (["--set", "lhcoo", "-o", "OUT"], ConfigError, "nearest: lhco"),
-        (["--set", "lhco", "--size", "huge", "-o", "OUT"], UsageError, "sizes: tiny, small, full"),
+        (["--set", "lhco", "--size", "huge", "-o", "OUT"], UsageError, "sizes: tiny, quick, small, full"),
         (["CARD", "-n", "0", "-o", "OUT"], UsageError, "events must lie between 1 and"),
         (["CARD", "-n", "2", "--pileup", "-3", "-o", "OUT"], UsageError, "pileup"),
         (["CARD", "CARD", "-o", "OUT"], UsageError, "cards of the same name: own"),
@@ -270,14 +271,13 @@ def test_after_a_signal_what_is_kept_is_told_and_taken_up_next_time(
         out, error = running.communicate(timeout=60)
     blocks = len(list(tmp_path.glob("o.root.blocks/*.block")))
     assert (running.returncode, out, output.exists()) == (130, "", False)
-    assert (
-        error.splitlines()[-1] == f"hepfilter: {blocks} finished blocks are kept; the same command goes on from there"
-    )
     assert blocks >= 1
+    finished = counted(blocks, "finished block")
+    assert error.splitlines()[-1] == f"hepfilter: kept: {finished}; the same command goes on from there"
     # Fewer events of the same process: the block that is there is taken up.
     resumed = CliRunner().invoke(app, [card, "-n", "500", "-o", str(output)])
     assert resumed.exit_code == 0, resumed.output
-    assert resumed.stderr == f"hepfilter: {blocks} finished blocks lie in {output}.blocks: going on from there\n"
+    assert resumed.stderr == f"hepfilter: going on from {finished} in {output}.blocks\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["o.root", "own.yaml"]
 
 
@@ -288,6 +288,6 @@ def test_wrong_options_say_nothing_of_blocks_that_wait(app: typer.Typer, card: s
     for options, error in ((["--pileup", "401"], UsageError), ([], OutputError)):
         result = CliRunner().invoke(app, [card, "-n", "2", "-o", str(tmp_path / "o.root"), *options])
         assert isinstance(result.exception, error), result.output
-        assert "are kept" not in result.stderr
-    assert "holds 1 blocks of another sample, such as other-0123-000000-500.block" in str(result.exception)
+        assert "kept: " not in result.stderr
+    assert "holds 1 block of another sample, such as other-0123-000000-500.block" in str(result.exception)
     assert (folder / "other-0123-000000-500.block").read_bytes() == b"of another sample"

@@ -1,13 +1,16 @@
 """`hepfilter train` on a small generated sample."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from hepfilter.cli.app import run
+from hepfilter.cli.train import state_told
 from hepfilter.models.metadata import read_metadata
+from hepfilter.training.run import state_path
 from tests.training.simulated import CONFIG, write_sample
 
 
@@ -22,15 +25,45 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_checkpoint_metrics_and_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = folder / "m.safetensors"
     arguments = ["train", str(folder / "small.yaml"), "--data", str(folder / "s.root"), "-o", str(model)]
-    assert run([*arguments, "--exclude", "dilepton", "--epochs", "1", "--device", "cpu"]) == 0
-    shown = capsys.readouterr().out
+    assert run([*arguments, "--exclude-group", "lepton", "--epochs", "1", "--device", "cpu"]) == 0
+    told = capsys.readouterr()
+    shown = told.out
     assert "dijet" in shown
     assert "dilepton" in shown
+    assert re.fullmatch(r"epoch 1: training loss \d\.\d{4}, validation loss \d\.\d{4}\n", told.err)
     metrics = json.loads((folder / "m.metrics.json").read_text(encoding="utf-8"))
     assert metrics["model_hash"] == read_metadata(model).model_hash
     assert [family["seen"] for family in metrics["families"]] == [True, False]
-    assert metrics["families"][0]["by_interest"]["working_points"]["0.001"] is None
+    assert metrics["families"][0]["physical"]["by_score"]["interest"]["working_points"]["0.001"] is None
     assert len(metrics["epochs"]) == 1
+
+
+def test_a_cache_is_made_used_and_a_source(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["train", str(folder / "small.yaml"), "--epochs", "1", "--device", "cpu", "--json"]
+    first, second = folder / "first.safetensors", folder / "second.safetensors"
+    assert run([*arguments, "--data", str(folder / "s.root"), "-o", str(first), "--cache", str(folder / "c")]) == 0
+    (folder / "first.resume.safetensors").touch()  # of no matter without --resume
+    again = ["--data", str(folder / "c"), "--find-learning-rate", "--resume", "--logs", str(folder / "logs")]
+    assert run([*arguments, "-o", str(second), *again, "--devices", "1"]) == 0
+    capsys.readouterr()
+    assert any((folder / "logs").rglob("events.*"))
+    one, two = (read_metadata(path).provenance for path in (first, second))
+    assert one["training_events"] == two["training_events"]
+    assert two["training"]["fit"]["learning_rate"] == "auto"
+    assert 1e-5 < two["learning_rate"] < 1 != one["learning_rate"]
+
+
+def test_the_state_of_a_training_that_was_ended_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state = state_path(tmp_path / "m.safetensors")
+    with pytest.raises(SystemExit), state_told(state, resume=False):
+        state.touch()
+        raise SystemExit(130)
+    assert "m.resume.safetensors has the state after the last whole epoch: --resume goes on" in capsys.readouterr().err
+    with pytest.raises(SystemExit), state_told(state, resume=True):
+        raise SystemExit(0)  # a process beside the first
+    assert capsys.readouterr().err == ""
+    with state_told(state, resume=False):
+        assert "m.resume.safetensors, of a training that was ended, is replaced" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -38,6 +71,8 @@ def test_checkpoint_metrics_and_table(folder: Path, capsys: pytest.CaptureFixtur
     [
         (["--data", "no.root"], 1, "no.root"),
         (["--data", "s.root", "--exclude", "dileptons"], 1, "nearest: dilepton"),
+        (["--data", "s.root", "--exclude-group", "leptons"], 1, "nearest: lepton"),
+        (["--data", "s.root", "--exclude-group", "dark"], 1, "no class of it is in the group dark; its classes are in"),
         (["--data", "s.root", "--device", "tpu"], 2, "tpu"),
     ],
 )

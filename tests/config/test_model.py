@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from hepfilter.config.base import shipped
 from hepfilter.config.graph import load_graph_specification
 from hepfilter.config.model import EdgeConvArchitecture, EventClass, ModelDefinition, load_architecture
 from hepfilter.errors import ConfigError
@@ -12,8 +13,24 @@ from hepfilter.errors import ConfigError
 SIGNAL, BACKGROUND = EventClass(name="s", is_signal=True), EventClass(name="b", is_signal=False)
 
 
-def test_shipped_architecture() -> None:
-    assert load_architecture("edgeconv-small").kind == "edgeconv"
+def test_shipped_architectures() -> None:
+    kinds = {name: load_architecture(name).kind for name in shipped("models")}
+    assert kinds == {
+        "deepsets-small": "deepsets",
+        "edgeconv-particles": "edgeconv",
+        "edgeconv-small": "edgeconv",
+        "part-small": "transformer",
+        "particlenet": "edgeconv",
+    }
+    assert load_architecture("particlenet").dynamic
+
+
+def test_dynamic_neighbours_need_a_number_of_them() -> None:
+    dynamic = EdgeConvArchitecture(dynamic=True)
+    classes = (SIGNAL, BACKGROUND)
+    ModelDefinition(graph=load_graph_specification("particles"), architecture=dynamic, classes=classes)
+    with pytest.raises(ValidationError, match="needs edges of kind knn; the graph objects has all pairs"):
+        ModelDefinition(graph=load_graph_specification("objects"), architecture=dynamic, classes=classes)
 
 
 def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_what_ships() -> None:
 def test_sets_that_ship_can_be_made_in_every_size(name: str) -> None:
     sample = load_sample(name)
     assert sample.name == name
-    assert sample.sizes == ("tiny", "small", "full")
+    assert sample.sizes == ("tiny", "quick", "small", "full")
     totals = []
     for size in sample.sizes:
         productions = sample.productions(size)

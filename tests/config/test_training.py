@@ -17,7 +17,7 @@ SOUND = {
     "name": "mine",
     "graph": "objects",
     "architecture": "edgeconv-small",
-    "sample": {"events": 100, "seed": 1},
+    "sample": {"set": "trigger", "size": "tiny"},
     "classes": {"qcd": ["qcd@200"], "dijet": ["wprime_xy"]},
 }
 
@@ -38,9 +38,20 @@ def test_shipped_trainings_name_things_that_are_there(name: str) -> None:
     [
         ({"classes": {"a": ["qcd@200"], "b": ["qcd@200"]}}, "qcd@200 stands in two classes"),
         ({"priors": {"top": 2.0}}, "priors name top"),
+        ({"priors": {"qcd": float("nan")}}, "priors.qcd"),
+        ({"priors": {"qcd": -1.0}}, "priors.qcd"),
+        ({"classes": {"1st": ["qcd@200"], "dijet": ["wprime_xy"]}}, "classes.*1st"),
+        ({"heads": [{"name": "a", "kind": "svdd"}, {"name": "a", "kind": "mahalanobis"}]}, "named twice"),
+        ({"fit": {"learning_rate": 1e300}}, r"fit\.learning_rate"),
+        ({"fit": {"seed": 2**70}}, r"fit\.seed"),
+        ({"head_fit": {"seed": 2**70}}, r"head_fit\.seed"),
         ({"split": {"training": 0.8, "validation": 0.2}}, "nothing for the test"),
         ({"fit": {"epochs": 0}}, "epochs"),
         ({"fit": {"epoch": 3}}, "nearest: epochs"),
+        ({"fit": {"reweight": {"observabel": "ht"}}}, "unknown key 'fit.reweight.observabel'; nearest: observable"),
+        ({"fit": {"ema": 1.0}}, r"fit\.ema"),
+        ({"fit": {"learning_rate": "fast"}}, r"fit\.learning_rate"),
+        ({"fit": {"precision": "half"}}, r"fit\.precision.*bf16-mixed"),
         ({"classes": {"a": ["qcd@200"]}}, "classes"),
     ],
 )

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hepfilter.graphs.neighbours import nearest_neighbours
+from hepfilter.graphs.neighbours import nearest_by, nearest_in_features, nearest_neighbours
 
 
 def momenta_of(eta: torch.Tensor, phi: torch.Tensor) -> torch.Tensor:
@@ -73,3 +73,26 @@ def test_few_nodes_have_few_neighbours() -> None:
     assert found.index[~found.valid].unique().tolist() == [0]
     assert nearest_neighbours(torch.zeros(0, 4, 4), mask[:0], k=3).index.shape == (0, 4, 3)
     assert nearest_neighbours(torch.zeros(1, 1, 4), mask[:1, :1], k=3).index.shape == (1, 1, 1)
+
+
+@pytest.mark.parametrize("k", [1, 4, 9])
+def test_in_a_space_of_features_against_brute_force(k: int) -> None:
+    """On a lattice all distances are exact, so that ties are ties; also in bfloat16 it is computed in float32."""
+    generator = torch.Generator().manual_seed(k)
+    x = torch.randint(-3, 4, (30, 9, 5), generator=generator).float()
+    mask = torch.arange(9) < torch.arange(30).remainder(10).unsqueeze(1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = as_lists(nearest_in_features(x + 0.25, mask, k=k))
+    for event in range(30):
+        nodes = range(int(mask[event].sum()))
+        distances = {(i, j): float((x[event, i] - x[event, j]).square().sum()) for i in nodes for j in nodes}
+        for i in nodes:
+            assert found[event][i] == sorted((j for j in nodes if j != i), key=lambda j: (distances[i, j], j))[:k]
+
+
+def test_what_is_negative_by_rounding_counts_as_nothing() -> None:
+    distance = torch.tensor(
+        [[0.0, -1e-3, -0.0, 0.0], [1.0, 0.0, 0.5, 0.0], [-2.0, -1.0, 0.0, -0.0], [3.0, 2.0, 1.0, 0.0]]
+    )
+    found = nearest_by(distance.unsqueeze(0), torch.ones(1, 4, dtype=torch.bool), k=2)
+    assert found.index[0].tolist() == [[1, 2], [3, 2], [0, 1], [2, 1]]

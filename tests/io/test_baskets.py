@@ -260,7 +260,7 @@ def test_a_branch_with_fewer_entries_than_its_tree():
 def test_a_basket_too_large_is_an_output_error(monkeypatch):
     monkeypatch.setattr(baskets, "_LARGEST", 100)
     assert basket_payload([make_entries([5, 5], 8)], 70, variable=True)
-    with pytest.raises(OutputError, match=r"^3 entries of 120 bytes are too large for one basket$"):
+    with pytest.raises(OutputError, match=r"^3 entries of 120 bytes: too large for one basket$"):
         basket_payload([make_entries([5, 5, 5], 8)], 70, variable=True)
 
 
@@ -285,6 +285,6 @@ def test_a_width_that_root_would_read_by_is_checked(tmp_path):
     data = bytearray((tmp_path / "a.root").read_bytes())
     data[seek + key_length - 10] ^= 1
     (tmp_path / "a.root").write_bytes(data)
-    said = "its header says 5 bytes an entry, 9 entries have 36"
+    said = "its header says 5 bytes an entry, there are 36 for 9"
     with open_file(Source(str(tmp_path / "a.root"))) as file, pytest.raises(SourceError, match=said):
         file.tree("t").values(["x"])

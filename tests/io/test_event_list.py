@@ -89,6 +89,12 @@ def test_lines_that_are_no_event(tmp_path, line, message):
 def test_a_list_that_cannot_be_read(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         read_event_list(tmp_path / "lost.txt")
+    with pytest.raises(ConfigError, match=r"^/dev/zero: is no plain file"):
+        read_event_list("/dev/zero")
+    with (tmp_path / "sparse.txt").open("wb") as stream:
+        stream.truncate(10**11)
+    with pytest.raises(ConfigError, match=r"sparse\.txt: has more than 1,000 MB"):
+        read_event_list(tmp_path / "sparse.txt")
 
 
 def test_written_as_it_is_read(tmp_path, monkeypatch):

@@ -204,7 +204,7 @@ def test_files_that_are_none(tmp_path, path):
         "missing.root": "cannot be read: No such file or directory",
         "text.root": r"is no ROOT file \(it does not begin with 'root'\); give a \.root file",
         "empty.root": r"is no ROOT file",
-        "cut.root": rf"is cut short: its header says {path.stat().st_size} bytes, the file has",
+        "cut.root": rf"is cut short: its header says {path.stat().st_size:,} bytes, the file has",
         ".": "is a folder, not a ROOT file",
     }
     for name, message in wanted.items():

@@ -1,7 +1,9 @@
 """What inputs expand to."""
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -103,10 +105,23 @@ def test_lists_that_are_refused(folder: Path, text: str, message: str) -> None:
 
 def test_list_that_cannot_be_read(folder: Path) -> None:
     (folder / "list.txt").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(SourceError, match=r"@list\.txt: the list cannot be read: no text file"):
+    with pytest.raises(SourceError, match=r"^@list\.txt: is no UTF-8 text"):
         paths("@list.txt")
-    with pytest.raises(SourceError, match=r"@lost\.txt: the list cannot be read: No such file .*nearest: list\.txt"):
+    with pytest.raises(SourceError, match=r"^@lost\.txt: cannot be read: No such file .*nearest: list\.txt"):
         paths("@lost.txt")
+
+
+def test_a_list_without_end_is_refused_at_once() -> None:
+    with pytest.raises(SourceError, match=r"^@/dev/zero: is no plain file"):
+        paths("@/dev/zero")
+
+
+def test_a_list_may_come_through_a_pipe(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    writer = threading.Thread(target=(folder / "pipe").write_text, args=("a.root\n",))
+    writer.start()
+    assert paths("@pipe") == ["a.root"]
+    writer.join(10)
 
 
 def test_what_is_not_there_names_what_is(folder: Path) -> None:
@@ -174,7 +189,7 @@ def test_datasets_are_chosen_by_name_or_wildcard(catalogue: Path) -> None:
     assert names("cat.yaml:Muons", "cat.yaml:TTbar") == ["Muons", "TTbar"]
     with pytest.raises(SourceError, match=r"^cat\.yaml: no dataset 'ttbar'; nearest: TTbar$"):
         names("cat.yaml:ttbar")
-    with pytest.raises(SourceError, match=r"no dataset 'Z\*'; there are 3, TTbar is the first$"):
+    with pytest.raises(SourceError, match=r"no dataset 'Z\*'; it has 3 datasets, TTbar is the first$"):
         names("cat.yaml:Z*")
 
 
@@ -223,7 +238,7 @@ def test_a_catalogue_counts_no_event_twice(catalogue: Path) -> None:
         ("cat.yml:TTbar", r"^cat\.yml: no such file; nearest: cat\.yaml"),
         ("https://h/cat.json", r"^https://h/cat\.json: a catalogue is read from a local file; download it"),
         ("gone.yaml", r"^gone\.yaml: dataset A: x\.root: no such file"),
-        ("replicas.yaml", r"^replicas\.yaml: dataset A: x\.root: no such file, nor any of its 1 replicas$"),
+        ("replicas.yaml", r"^replicas\.yaml: dataset A: x\.root: no such file in any of its 2 replicas$"),
         ("trees.yaml", r"^trees\.yaml: dataset A: root://h//x\.root: replicas name the trees T and U; name it once"),
     ],
 )

@@ -123,14 +123,14 @@ def test_every_batch_has_one_of_few_fixed_shapes(model: Path, record: ak.Array) 
     shapes = set()
     for events in (record[:1], record[:37], record):
         scorer = Scorer(model, device="cpu", threads=1)
-        forward = scorer._network.forward_padded
+        forward = scorer.inference.network.all_outputs
 
         def noted(graphs: PaddedGraphs, *, workspace: torch.Tensor | None, forward: Any = forward) -> torch.Tensor:
             shapes.add(tuple(graphs.mask.shape))
             found: torch.Tensor = forward(graphs, workspace=workspace)
             return found
 
-        scorer._network.forward_padded = noted  # type: ignore[method-assign]
+        scorer.inference.network.all_outputs = noted  # type: ignore[method-assign]
         scorer.score(events)
     assert len(shapes) == len({n_nodes for _, n_nodes in shapes}) <= 4
 

@@ -188,5 +188,5 @@ def test_trees_on_masses_and_subjettiness_find_the_olympic_signal(lhco: Any) -> 
     score = cross_val_predict(
         HistGradientBoostingClassifier(random_state=1), features, is_signal, cv=5, method="predict_proba"
     )[:, 1]
-    # 0.967 with 48,000 + 8,500 events (benchmarks/lhco.py measures it); a hundred of them teach less.
+    # 0.967 with 48,000 + 8,500 events (benchmarks/physics.py measures it); a hundred of them teach less.
     assert roc_auc_score(is_signal, score) > 0.90

@@ -410,7 +410,7 @@ def test_blocks_of_another_seed_are_neither_taken_up_nor_removed(tmp_path: Path)
     output = tmp_path / "o.root"
     block = _interrupted_after_a_block(output)
     content = block.read_bytes()
-    with pytest.raises(OutputError, match=r"o\.root\.blocks: holds 1 blocks of another sample, such as one-") as caught:
+    with pytest.raises(OutputError, match=r"o\.root\.blocks: holds 1 block of another sample, such as one-") as caught:
         simulate([Production(_card("one"), 600)], seed=4, output=output)
     assert block.name in str(caught.value)
     assert block.read_bytes() == content and not output.exists()

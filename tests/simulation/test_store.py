@@ -92,7 +92,7 @@ def test_blocks_of_another_sample_are_not_thrown_away(tmp_path: Path) -> None:
         store.save(TASK, _block())
         raise KeyboardInterrupt
     for other in (replace(TASK, seed=2), replace(TASK, particles=True), replace(TASK, pileup=20.0)):
-        said = r"o\.root\.blocks: holds 1 blocks of another sample, such as own@7\.5-"
+        said = r"o\.root\.blocks: holds 1 block of another sample, such as own@7\.5-"
         with pytest.raises(OutputError, match=said), open_store(output) as store:
             store.refuse_others([other])
     with open_store(output) as store:
@@ -245,7 +245,7 @@ def test_blocks_of_a_process_that_is_wanted_no_more_are_another_sample(tmp_path:
     store.save(TASK, _block())
     store.save(second, _block())
     store.refuse_others([second, TASK])
-    with pytest.raises(OutputError, match=r": holds 1 blocks of another sample, such as second-\w+-000002-5\.block; "):
+    with pytest.raises(OutputError, match=r": holds 1 block of another sample, such as second-\w+-000002-5\.block; "):
         store.refuse_others([TASK])
     with pytest.raises(OutputError, match=r": holds 2 blocks of another sample, such as own@7\.5-"):
         store.refuse_others([])

@@ -23,7 +23,7 @@ from hepfilter.work.streams import open_streams
 from tests.io.rntuples import make_ntuple
 from tests.io.test_copying import assert_same_tree, entry_bytes
 from tests.nano import make_nano
-from tests.skim.proof.faults import rewrite
+from tests.skim.proof.faults import PROVENANCE, only, rewrite
 from tests.skim.proof.test_verification import (
     assert_proven,
     branch_named,
@@ -183,6 +183,39 @@ def refused(
     }  # fmt: skip
 
 
+def test_a_skim_of_another_output_is_refused(folder, tmp_path):
+    """Whether it is of that very output, of what that was merged into, or of a skim of it."""
+    once, twice, thrice = (str(tmp_path / f"{name}.root") for name in ("once", "twice", "thrice"))
+    skim([str(folder / "a.root")], once, CUT)
+    skim([once], twice, Recipe(where="nMuon >= 3"))
+    skim([twice], thrice, Recipe(where="nMuon >= 4"))
+    merge([once, *skims(folder, "b")], tmp_path / "m.root")
+    skim([str(tmp_path / "m.root")], tmp_path / "of_merged.root", Recipe(where="nMuon >= 3"))
+    wrong = [(once, twice), (thrice, once), (twice, thrice), (str(tmp_path / "of_merged.root"), once)]
+    for pair in wrong:
+        older, newer = sorted(pair, key=[once, twice, thrice, str(tmp_path / "of_merged.root")].index)
+        with pytest.raises(OutputError, match=f"^{newer} is a skim of {older}: its events would count twice; leave"):
+            merge(pair, tmp_path / "no.root")
+    # of which the ancestors' provenance is lost, as by hadd, which copies the newest cycles alone
+    forgetful = rewrite(Path(twice), tmp_path / "forgetful.root", reorder=only(PROVENANCE, [2]))
+    with pytest.raises(OutputError, match=f"forgetful.root is a skim of {once}"):
+        merge([once, str(forgetful)], tmp_path / "no.root")
+    with pytest.raises(OutputError, match=r"other_twice\.root and .*a_skim\.root are two skims of .*/a\.root"):
+        skim([str(folder / "a.root")], tmp_path / "other.root", Recipe(where="nMuon >= 1"))
+        skim([str(tmp_path / "other.root")], tmp_path / "other_twice.root", CUT)
+        merge([skims(folder)[0], str(tmp_path / "other_twice.root")], tmp_path / "no.root")
+
+
+def test_skims_of_the_parts_of_a_split_skim_merge(folder, tmp_path):
+    report = skim([str(folder / "a.root")], tmp_path / "s.root", Recipe(where="nMuon >= 1", split_events=20))
+    again = [str(tmp_path / f"{number}.root") for number in range(len(report.outputs))]
+    for output, path in zip(report.outputs, again, strict=True):
+        skim([output.path], path, CUT)
+    merge(again, tmp_path / "m.root")
+    assert read(tmp_path / "m.root", "event") == read(skims(folder)[0], "event")
+    assert_proven(verify([str(tmp_path / "m.root")]))
+
+
 def copy_of(path: str, to: Path) -> str:
     to.write_bytes(Path(path).read_bytes())
     return str(to)
@@ -195,7 +228,8 @@ def other_model(tmp_path) -> Path:
     from hepfilter.config.base import find_config, load_yaml
     from hepfilter.config.graph import GraphSpecification
     from hepfilter.config.model import EventClass, ModelDefinition, load_architecture
-    from hepfilter.models.checkpoint import build_network, save
+    from hepfilter.models.architectures import build_network
+    from hepfilter.models.checkpoint import save
 
     classes = (EventClass(name="background", is_signal=False), EventClass(name="other", is_signal=True))
     graph = load_yaml(find_config("graphs", "objects"), GraphSpecification)

@@ -109,6 +109,15 @@ def test_a_skim_can_be_skimmed_again(tmp_path, untrained_model):
     )
     skim([str(source)], tmp_path / "direct.root", Recipe(keep=Fraction(1, 20), model=str(untrained_model)))
     assert read_ids(tmp_path / "twice.root") == read_ids(tmp_path / "direct.root")
+    twice, cut = (
+        skim([str(tmp_path / "once.root")], tmp_path / name, recipe).warnings
+        for name, recipe in (
+            ("again.root", Recipe(keep=Fraction(1, 10), model=str(untrained_model))),
+            ("cut.root", Recipe(where="nJet >= 0")),
+        )
+    )
+    assert "HepFilter_interest" not in str(twice)
+    assert "HepFilter_interest left out as no model decides" in str(cut)
 
 
 def bad_inputs(folder: Path) -> dict[str, tuple[str, type[HepfilterError], str]]:
@@ -132,7 +141,7 @@ def bad_inputs(folder: Path) -> dict[str, tuple[str, type[HepfilterError], str]]
         "cut in half": (
             "half.root",
             SourceError,
-            r"half\.root: is cut short: its header says \d+ bytes, the file has \d+",
+            r"half\.root: is cut short: its header says [\d,]+ bytes, the file has [\d,]+",
         ),
         "no Events": (
             "other.root",
@@ -172,9 +181,7 @@ def test_inputs_that_do_not_belong_together_are_refused_or_noted(tmp_path, untra
     with pytest.raises(SourceError, match=r"copy\.root: is a copy of .*a\.root, its events would count twice"):
         skim([str(one), str(tmp_path / "copy.root")], tmp_path / "out.root", recipe)
     report = skim([str(one), str(other)], tmp_path / "out.root", recipe)
-    assert any(
-        note.startswith("20 events have the run, luminosityBlock and event of another") for note in report.warnings
-    )
+    assert any(note.startswith("20 events with run, luminosityBlock and event of another") for note in report.warnings)
     with create_root(tmp_path / "two.root") as out:
         for name in ("Events", "Other"):
             with out.new_tree(name, [Column("Muon_pt", "float32", counter="nMuon")]) as tree:
@@ -194,7 +201,7 @@ def test_events_without_objects_and_absent_collections_are_noted(tmp_path, untra
         [str(tmp_path / "mu.root")], tmp_path / "out.root", Recipe(keep=Fraction(1), model=str(untrained_model))
     )
     assert any(note.startswith("no met, electron, photon, jet in the file") for note in report.warnings)
-    assert any(note.startswith("1 events have no object") for note in report.warnings)
+    assert any(note.startswith("1 event without any object") for note in report.warnings)
 
 
 def test_a_user_schema_reads_flat_columns(tmp_path, untrained_model):

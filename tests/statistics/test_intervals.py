@@ -62,8 +62,21 @@ def test_unequal_weights_widen_the_interval() -> None:
     weights = np.where(np.arange(100) < 4, 100.0, 1.0)
     weighted = efficiency(passed, weights)
     assert weighted.value == pytest.approx(weights[passed].sum() / weights.sum())
-    assert weighted.n_effective == pytest.approx(effective_number(weights))
+    assert weighted.n_effective == pytest.approx(effective_number(weights))  # half of each weight passes
     assert weighted.upper - weighted.lower > 3 * (efficiency(passed).upper - efficiency(passed).lower)
+
+
+@pytest.mark.parametrize(("light", "heavy"), [(200, 0), (0, 20), (50, 10)])
+def test_the_interval_is_that_of_the_events_that_pass(light: int, heavy: int) -> None:
+    """As in a physical mix: 2,000 events of weight 100, 20,000 of weight 1, of which so many pass on average."""
+    rng, weights = np.random.default_rng(1), np.repeat([100.0, 1.0], [2_000, 20_000])
+    truth = (100 * heavy + light) / weights.sum()
+    chance = np.repeat([heavy / 2_000, light / 20_000], [2_000, 20_000])
+    found = [efficiency(rng.random(len(weights)) < chance, weights) for _ in range(400)]
+    covered = np.mean([one.lower <= truth <= one.upper for one in found])
+    widths = np.mean([(one.upper - one.lower) / 2 for one in found])
+    assert ONE_SIGMA - 0.08 < covered < ONE_SIGMA + 0.12
+    assert widths == pytest.approx(np.std([one.value for one in found]), rel=0.25)
 
 
 def test_nothing_is_known_of_nothing() -> None:

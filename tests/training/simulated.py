@@ -15,7 +15,6 @@ CONFIG = TrainingConfig.model_validate(
         "name": "small",
         "graph": "objects",
         "architecture": "edgeconv-small",
-        "sample": {"events": 600, "seed": 1},
         "classes": {"qcd": ["qcd@200"], "ttbar": ["ttbar"], "dijet": ["wprime_xy"], "dilepton": ["zprime_ll"]},
         "fit": {"epochs": 4, "batch_size": 128},
     }

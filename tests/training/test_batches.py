@@ -6,10 +6,11 @@ import torch
 
 from hepfilter.config.graph import load_graph_specification
 from hepfilter.errors import TrainingError
+from hepfilter.events.observables import OBSERVABLES
 from hepfilter.graphs import keys
 from hepfilter.graphs.build import batch_of, build_padded
-from hepfilter.training.batches import WeightedBatches, balanced_weights, normalisation
-from hepfilter.training.data import LabelledGraphs
+from hepfilter.graphs.labelled import LabelledGraphs
+from hepfilter.training.batches import BatchOrder, EventBatches, balanced_weights, load_batches, normalisation
 from tests.graph_records import definition, random_record
 
 OBJECTS = load_graph_specification("objects")
@@ -18,7 +19,8 @@ OBJECTS = load_graph_specification("objects")
 def data_with(weights: np.ndarray) -> LabelledGraphs:
     n_events = len(weights)
     graphs = build_padded(random_record(n_events), OBJECTS)
-    return LabelledGraphs(graphs, np.zeros(n_events, np.int32), weights, np.zeros(n_events))
+    observables = np.zeros((n_events, len(OBSERVABLES)), np.float32)
+    return LabelledGraphs(graphs, np.zeros(n_events, np.int32), weights, np.zeros(n_events), observables)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
@@ -37,9 +39,9 @@ def test_a_class_without_events() -> None:
 
 
 def test_normalisation_is_that_of_the_nodes_and_edges() -> None:
-    graphs = build_padded(random_record(300), OBJECTS)
-    batch = batch_of(graphs, OBJECTS)
-    found = normalisation(graphs, definition(OBJECTS))
+    data = data_with(np.ones(1300))  # more than are looked at in one piece
+    batch = batch_of(data.graphs, OBJECTS)
+    found = normalisation(data, definition(OBJECTS))
     for (mean, std), rows in ((found["features"], batch[keys.X]), (found["pairs"], batch[keys.EDGE_ATTR])):
         assert torch.allclose(mean, rows.mean(0), atol=1e-4)
         expected = rows.double().std(0).float()
@@ -47,24 +49,25 @@ def test_normalisation_is_that_of_the_nodes_and_edges() -> None:
 
 
 def test_nothing_to_normalise_by() -> None:
-    empty = build_padded(random_record(3, mean_counts={"particle": 5.0})[:0], OBJECTS)
-    found = normalisation(empty, definition(OBJECTS))
+    found = normalisation(data_with(np.ones(0)), definition(OBJECTS))
     assert found["pairs"][0].tolist() == [0.0] * 4
     assert found["pairs"][1].tolist() == [1.0] * 4
 
 
-def test_batches_hold_every_event_once_in_a_new_order_each_epoch() -> None:
-    graphs = build_padded(random_record(25), OBJECTS)
-    numbers = np.arange(25)
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_hold_every_event_once_in_a_new_order_each_epoch(workers: int) -> None:
+    data, numbers = data_with(np.ones(25)), np.arange(25)
 
-    def epochs(seed: int | None) -> list[list[int]]:
-        batches = WeightedBatches(graphs, numbers, numbers / 2, size=10, seed=seed)
-        assert len(batches) == 3
+    def epochs(seed: int | None, first: int = 0) -> list[list[int]]:
+        order = BatchOrder(25, size=10, seed=seed, first_epoch=first)
+        loader = load_batches(EventBatches(data, numbers, numbers / 2), order, workers=workers, pinned=False)
+        assert len(loader) == 3
         found = []
-        for _ in range(2):
+        for epoch in range(2):
+            order.set_epoch(epoch)
             seen: list[int] = []
-            for part, target, weight in batches:
-                assert torch.equal(part.features, graphs.features[target])
+            for part, target, weight in loader:
+                assert torch.equal(part.features, data.graphs.features[target])
                 assert torch.equal(weight, target / 2)
                 seen += target.tolist()
             found.append(seen)
@@ -74,5 +77,23 @@ def test_batches_hold_every_event_once_in_a_new_order_each_epoch() -> None:
     assert sorted(first) == sorted(second) == list(range(25))
     assert first != second
     assert epochs(seed=1) == [first, second]
-    assert epochs(seed=2) != [first, second]
-    assert epochs(seed=None) == [list(range(25))] * 2
+    assert epochs(seed=1, first=1)[0] == second
+    if workers == 0:
+        assert epochs(seed=2) != [first, second]
+        assert epochs(seed=None) == [list(range(25))] * 2
+
+
+@pytest.mark.parametrize("n_events", [24, 25, 21])
+def test_processes_share_a_batch(n_events: int) -> None:
+    """Batches of the same size everywhere; the mean of the means of all processes is the mean over the whole batch."""
+    losses = np.random.default_rng(0).exponential(size=n_events)
+    whole = list(BatchOrder(n_events, size=12, seed=3))
+    shared = [list(BatchOrder(n_events, size=4, seed=3, rank=rank, world=3)) for rank in range(3)]
+    assert [len(draws) for draws in shared] == [len(whole)] * 3
+    for one, *parts in zip(whole, *shared, strict=True):
+        assert len({len(part.events) for part in parts}) == 1
+        counted = [event for part in parts for event in part.events[part.factors > 0]]
+        assert sorted(counted) == sorted(one.events)
+        means = [(losses[part.events] * part.factors).mean() for part in parts]
+        assert np.mean(means) == pytest.approx(losses[one.events].mean())
+        assert len({part.key for part in parts}) == 3

@@ -5,9 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hepfilter.config.groups import FamilyGroups
 from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import ConfigError, TrainingError
-from hepfilter.training.classes import UNSEEN, event_classes, targets, training_classes
+from hepfilter.training.classes import (
+    UNSEEN,
+    event_classes,
+    families_of_groups,
+    processes,
+    targets,
+    training_classes,
+)
 from tests.training.simulated import CONFIG
 
 
@@ -55,6 +63,21 @@ def test_a_family_left_out(by_option: bool) -> None:
 def test_what_makes_no_sense(update: dict[str, Any], exclude: list[str], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         training_classes(changed(**update), exclude=exclude)
+
+
+def test_a_group_is_left_out_by_its_families() -> None:
+    groups = FamilyGroups(groups={"jets": ("susy", "dijet"), "leptons": ("dilepton", "lepton_met")})
+    assert families_of_groups(CONFIG, ["leptons"], groups) == ("dilepton",)
+    assert families_of_groups(CONFIG, ["jets", "leptons"], groups) == ("dijet", "dilepton")
+    assert families_of_groups(CONFIG, [], groups) == ()
+
+
+def test_the_processes_of_the_classes() -> None:
+    found = processes(training_classes(CONFIG, exclude=["dilepton"]))
+    assert [(process.label, process.family) for process in found] == [
+        (0, "qcd"), (1, "top"), (100, "dijet"), (102, "dilepton"),
+    ]  # fmt: skip
+    assert [process.trained for process in found] == [True, True, True, False]
 
 
 def test_an_unknown_card() -> None:

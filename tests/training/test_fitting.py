@@ -10,12 +10,13 @@ from hepfilter.config.graph import load_graph_specification
 from hepfilter.config.model import ModelDefinition
 from hepfilter.config.training import Fit
 from hepfilter.errors import TrainingError, UsageError
+from hepfilter.graphs.labelled import SplitData, read_labelled, split_data
 from hepfilter.io.sources import Source
 from hepfilter.training.batches import balanced_weights
 from hepfilter.training.classes import event_classes, targets, training_classes
-from hepfilter.training.data import SplitData, read_labelled, split_data
 from hepfilter.training.fitting import fit
-from hepfilter.training.module import Classifier, Fitted
+from hepfilter.training.history import Fitted
+from hepfilter.training.module import Classifier
 from tests.graph_records import definition, network
 from tests.training.simulated import CONFIG, write_sample
 
@@ -63,19 +64,22 @@ def test_the_weights_are_those_of_the_best_epoch(parts: SplitData) -> None:
 
 
 def test_a_loss_that_is_not_finite(parts: SplitData) -> None:
+    both = (targets(parts.training.labels, CLASSES), targets(parts.validation.labels, CLASSES))
+    options = Fit(epochs=2).model_copy(update={"learning_rate": 1e30})  # more than a configuration may say
     with pytest.raises(TrainingError, match="not finite from the first epoch"):
-        fitted(parts, epochs=2, learning_rate=1e30)
+        fit(DEFINITION, parts.training, parts.validation, targets=both, options=options, device="cpu")
 
 
-def test_progress_counts_the_batches(parts: SplitData, tmp_path: Path) -> None:
+def test_progress_counts_the_events(parts: SplitData, tmp_path: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     both = (targets(parts.training.labels, CLASSES), targets(parts.validation.labels, CLASSES))
-    options = Fit(epochs=2, batch_size=len(parts.training) // 3 + 1)
+    total, size = len(parts.training), len(parts.training) // 3 + 1
+    options = Fit(epochs=2, batch_size=size)
     fit(
         DEFINITION, parts.training, parts.validation, targets=both, options=options, device="cpu",
         progress=lambda *step: seen.append(step),
     )  # fmt: skip
-    assert seen == [(f"epoch {epoch}", batch, 3) for epoch in (1, 2) for batch in (1, 2, 3)]
+    assert seen == [(f"epoch {epoch}", done, total) for epoch in (1, 2) for done in (size, 2 * size, total)]
 
 
 def test_an_unknown_device(parts: SplitData) -> None:

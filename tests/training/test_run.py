@@ -32,15 +32,17 @@ def test_it_learns(report: TrainingReport) -> None:
     losses = [epoch.validation_loss for epoch in report.epochs]
     assert losses[report.best_epoch] == min(losses) < 0.6 * losses[0]
     assert {result.family: result.seen for result in report.families} == {"dijet": True, "dilepton": True}
-    assert all(result.by_interest.auc > 0.97 for result in report.families)
+    assert all(result.physical.by_score["interest"].auc > 0.97 for result in report.families)
     # Σ pt cannot tell dileptons as well as the network.
-    assert report.families[1].by_interest.auc > report.families[1].by_hardness.auc
+    by_score = report.families[1].physical.by_score
+    assert by_score["interest"].auc > by_score["hardness"].auc
 
 
 def test_the_books_agree(report: TrainingReport) -> None:
     assert sum(report.events.values()) == 2400
-    background = {result.by_interest.n_background for result in report.families}
-    assert sum(result.by_interest.n_signal for result in report.families) + background.pop() == report.events["test"]
+    found = [result.physical.by_score["interest"] for result in report.families]
+    background = {result.n_background for result in found}
+    assert sum(result.n_signal for result in found) + background.pop() == report.events["test"]
 
 
 def test_the_checkpoint_knows_how_it_was_made(report: TrainingReport) -> None:
@@ -48,6 +50,7 @@ def test_the_checkpoint_knows_how_it_was_made(report: TrainingReport) -> None:
     assert metadata.model_hash == report.model_hash
     assert metadata.provenance["training"]["classes"]["dijet"] == ["wprime_xy"]
     assert metadata.provenance["training_events"] == report.events["training"]
+    assert metadata.provenance["processes"][2] == {"label": 100, "family": "dijet", "is_signal": True, "trained": True}
     assert [c.name for c in metadata.definition.classes] == ["qcd", "ttbar", "dijet", "dilepton"]
     std = load(report.model).network.feature_std
     assert not torch.equal(std, torch.ones_like(std))
@@ -72,7 +75,7 @@ def test_a_family_left_out_is_tested_only(sample: Path) -> None:
     assert [c.name for c in load(target).metadata.definition.classes] == ["qcd", "ttbar", "dijet"]
     assert load(target).metadata.provenance["excluded_families"] == ["dilepton"]
     assert found.events["training"] < 0.8 * 0.6 * 2400
-    assert found.families[1].by_interest.n_signal > 0
+    assert found.families[1].physical.by_score["interest"].n_signal > 0
 
 
 def test_it_stops_early_and_keeps_the_best(sample: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from hepfilter.errors import nearest
 from hepfilter.events.expressions.functions import FUNCTIONS
 from hepfilter.events.expressions.program import Step
+from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from lark import Token
@@ -149,9 +150,9 @@ def check_call(name: str, arguments: list[Part], position: int) -> None:
         method = "; methods are not called, write for example Length$(x)" if "." in name else ""
         raise RefusalError(position, f"no function {shown(name)}{method or nearest(name[:40], FUNCTIONS)}")
     if given < function.least or (function.most is not None and given > function.most):
-        takes = f"{function.least} or more" if function.most is None else f"{function.least}"
+        takes = f"{function.least} or more arguments" if function.most is None else counted(function.least, "argument")
         hint = f"; over the objects of an event write {name.capitalize()}(…)" if name in ("min", "max") else ""
-        raise RefusalError(position, f"{name} takes {takes} argument{'s' * (takes != '1')}, not {given}{hint}")
+        raise RefusalError(position, f"{name} takes {takes}, not {given}{hint}")
     if name.endswith("DeltaR"):
         second, third = (arguments[i].steps[0].name.lower() for i in (1, 2))
         if "phi" in second and "eta" not in second and "eta" in third and "phi" not in third:

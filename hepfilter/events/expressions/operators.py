@@ -24,19 +24,19 @@ from hepfilter.events.expressions.values import (
 def elementwise(function: Callable[..., NDArray[Any]], *, whole: bool = False) -> Callable[..., Value]:
     """A function of numbers, computed in float64; with `whole` its result is whole if all operands are."""
 
-    def apply(*operands: Value) -> Value:
+    def _apply(*operands: Value) -> Value:
         aligned = align(operands)
         numbers = [operand.values.astype(np.float64, copy=False) for operand in aligned]
         is_whole = whole and all(operand.whole for operand in aligned)
         return value(function(*numbers), offsets_of(aligned), any_missing(aligned), whole=is_whole)
 
-    return apply
+    return _apply
 
 
 def extreme(function: np.ufunc) -> Callable[..., Value]:
     """`min` or `max` of two or more operands; whole numbers stay exact, a NaN gives NaN."""
 
-    def apply(*operands: Value) -> Value:
+    def _apply(*operands: Value) -> Value:
         aligned = align(operands)
         arrays = unify(aligned)
         result = arrays[0]
@@ -45,17 +45,17 @@ def extreme(function: np.ufunc) -> Callable[..., Value]:
         is_whole = all(operand.whole for operand in aligned)
         return value(result, offsets_of(aligned), any_missing(aligned), whole=is_whole)
 
-    return apply
+    return _apply
 
 
 def _comparison(function: np.ufunc) -> Callable[[Value, Value], Value]:
     """A comparison; that of two 64-bit integers is exact, whatever their signs, else it is made in float64."""
 
-    def apply(left: Value, right: Value) -> Value:
+    def _apply(left: Value, right: Value) -> Value:
         a, b = align((left, right))
         return value(function(a.values, b.values), offsets_of((a, b)), any_missing((a, b)))
 
-    return apply
+    return _apply
 
 
 def conjunction(left: Value, right: Value) -> Value:
@@ -115,7 +115,7 @@ def _bitwise(
 ) -> Callable[[Value, Value], Value]:
     """`&` or `|`: that of conditions is the logical one, that of whole numbers goes bit by bit."""
 
-    def apply(left: Value, right: Value) -> Value:
+    def _apply(left: Value, right: Value) -> Value:
         if left.is_boolean and right.is_boolean:
             return logical(left, right)
         aligned = [_bits(operand, sign) for operand in align((left, right))]
@@ -125,13 +125,13 @@ def _bitwise(
             a, b = (operand.values for operand in aligned)
         return value(function(a, b), offsets_of(aligned), any_missing(aligned))
 
-    return apply
+    return _apply
 
 
 def _shift(function: np.ufunc, sign: str) -> Callable[[Value, Value], Value]:
     """`<<` or `>>` of 64-bit integers; missing unless shifted by 0 to 63, which C leaves undefined."""
 
-    def apply(left: Value, right: Value) -> Value:
+    def _apply(left: Value, right: Value) -> Value:
         a, b = aligned = [_bits(operand, sign) for operand in align((left, right))]
         inside = (b.values >= 0) & (b.values < 64)
         by = np.where(inside, b.values, 0).astype(a.values.dtype)
@@ -140,7 +140,7 @@ def _shift(function: np.ufunc, sign: str) -> Callable[[Value, Value], Value]:
             missing = ~inside if missing is None else missing | ~inside
         return value(function(a.values, by), offsets_of(aligned), missing)
 
-    return apply
+    return _apply
 
 
 def complement(operand: Value) -> Value:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hepfilter.wording import counted
+
 Offsets = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -63,9 +65,10 @@ def load(column: Column, name: str, count: int) -> Value:
     """A branch of `count` events, in one of the four dtypes: comparisons are then those that C++ makes in double."""
     values, offsets = column.values, column.offsets
     if values.ndim != 1 or values.dtype.kind not in "biuf":
-        raise MisfitError(f"branch {name} holds {values.dtype} of {values.ndim} dimensions; use branches of numbers")
+        what = f"{values.dtype} of {counted(values.ndim, 'dimension')}"
+        raise MisfitError(f"branch {name} holds {what}; use branches of numbers")
     if len(values if offsets is None else offsets[1:]) != count:
-        raise ValueError(f"the column {name} does not have {count} events")
+        raise ValueError(f"the column {name} does not have {counted(count, 'event')}")
     if offsets is not None:
         values, offsets = values[offsets[0] : offsets[-1]], offsets.astype(np.int64, copy=False) - offsets[0]
     if values.dtype.kind == "f":
@@ -97,8 +100,8 @@ def require_same_lengths(a: Value, b: Value) -> None:
     counts = np.diff(a.offsets), np.diff(b.offsets)
     event = int(np.argmax(counts[0] != counts[1]))
     raise MisfitError(
-        f"{a.text} has {counts[0][event]} objects and {b.text} has {counts[1][event]} in event {event} of those read "
-        "together; combine lists of one collection, or reduce each first, as in Max$(…)"
+        f"{a.text} has {counted(counts[0][event], 'object')} and {b.text} has {counts[1][event]} in event {event} "
+        "of those read together; combine lists of one collection, or reduce each first, as in Max$(…)"
     )
 
 

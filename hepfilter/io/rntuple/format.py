@@ -11,8 +11,10 @@ from typing import Any
 
 import xxhash
 
+from hepfilter.wording import counted
+
 HEADER, FOOTER, PAGE_LIST = 1, 2, 3
-LEAF, COLLECTION, STREAMER = 0, 1, 4  # structural roles; the last is the highest
+LEAF, COLLECTION, RECORD, STREAMER = 0, 1, 2, 4  # structural roles; the last is the highest
 _REPETITIVE, _PROJECTED = 1, 2
 _DEFERRED = 1
 _LARGE_LOCATOR = 1
@@ -94,7 +96,7 @@ def open_envelope(data: bytes, kind: int) -> tuple[Reader, int]:
     (head,) = struct.unpack_from("<Q", data)
     (checksum,) = struct.unpack_from("<Q", data, len(data) - 8)
     if head & 0xFFFF != kind or head >> 16 != len(data):
-        raise ValueError(f"there is no envelope of type {kind} and {len(data)} bytes")
+        raise ValueError(f"there is no envelope of type {kind} and {counted(len(data), 'byte')}")
     if checksum != xxhash.xxh3_64_intdigest(data[:-8]):
         raise ValueError("the checksum of an envelope is wrong")
     return Reader(data, 8, len(data) - 8), checksum
@@ -156,10 +158,23 @@ class Field:
         return cls(raw, parent, role, name, type_name, description, repetition, source, source_at)
 
     @classmethod
-    def new(cls, number: int, name: str, type_name: str, description: str) -> "Field":
-        """A plain top-level field."""
+    def new(
+        cls,
+        parent: int,
+        name: str,
+        type_name: str,
+        description: str = "",
+        *,
+        role: int = LEAF,
+        length: int | None = None,
+        source: int | None = None,
+    ) -> "Field":
+        """A field; at the top level `parent` is its own number. `length` is that of an array, `source` projected."""
         strings = b"".join(pack_string(text) for text in (name, type_name, "", description))
-        return cls.parse(struct.pack("<IIIHH", 0, 0, number, LEAF, 0) + strings)
+        flags = _REPETITIVE * (length is not None) | _PROJECTED * (source is not None)
+        tail = b"" if length is None else struct.pack("<Q", length)
+        tail += b"" if source is None else struct.pack("<I", source)
+        return cls.parse(struct.pack("<IIIHH", 0, 0, parent, role, flags) + strings + tail)
 
     def renumbered(self, numbers: dict[int, int]) -> bytes:
         """The record's bytes with the numbers of other fields translated."""
@@ -224,6 +239,11 @@ class Alias:
     raw: bytes
     column: int
     field: int
+
+    @classmethod
+    def new(cls, column: int, field: int) -> "Alias":
+        """What shows a column as that of a field."""
+        return cls.parse(struct.pack("<II", column, field))
 
     @classmethod
     def parse(cls, raw: bytes) -> "Alias":

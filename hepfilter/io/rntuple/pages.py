@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hepfilter.wording import counted
+
 Items = npt.NDArray[Any]
 
 SWITCH = np.dtype([("index", "<u8"), ("tag", "<u4")])
@@ -29,7 +31,8 @@ class Encoding:
     def decode(self, page: Any, count: int, bits: int) -> Items:
         """The `count` items of an unpacked page; index columns give offsets. ValueError if its size does not fit."""
         if len(page) != page_size(count, bits):
-            raise ValueError(f"a page of {len(page)} bytes for {count} items of {bits} bits")
+            wanted = f"{counted(count, 'item')} of {counted(bits, 'bit')}"
+            raise ValueError(f"a page of {counted(len(page), 'byte')} for {wanted}")
         if self.name == "Bit":
             return np.unpackbits(np.frombuffer(page, np.uint8), count=count, bitorder="little")
         if not self.bits:
@@ -93,7 +96,7 @@ def page_size(count: int, bits: int) -> int:
     """Bytes of an unpacked page of `count` items; ValueError for a claim that no page can meet."""
     size = (count * bits + 7) // 8
     if size > _LARGEST_PAGE:
-        raise ValueError(f"a page of {size} bytes")
+        raise ValueError(f"a page of {counted(size, 'byte')}")
     return size
 
 

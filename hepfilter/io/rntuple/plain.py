@@ -1,6 +1,6 @@
-"""Plain fields of an RNTuple as numbers: one, or one list of them, an entry, projected (``Muon_pt``) or not."""
+"""Fields of an RNTuple as numbers: one, or lists of them, an entry, projected (``Muon_pt``) or not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,95 +13,123 @@ from hepfilter.io.rntuple.pages import ENCODINGS, Items
 from hepfilter.io.rntuple.reading import NTuple
 from hepfilter.io.rntuple.schema import Schema
 from hepfilter.io.rntuple.selection import ClusterReader
+from hepfilter.io.values import CHARACTER, Form, Index, Values
 
-# type of a field → numpy's
+# type of a field → its numbers
 _TYPES = {
-    "bool": "?", "char": "i1", "std::int8_t": "i1", "std::uint8_t": "u1", "std::int16_t": "i2", "std::uint16_t": "u2",
-    "std::int32_t": "i4", "std::uint32_t": "u4", "std::int64_t": "i8", "std::uint64_t": "u8", "float": "f4",
-    "double": "f8", "ROOT::RNTupleCardinality<std::uint32_t>": "u4", "ROOT::RNTupleCardinality<std::uint64_t>": "u8",
+    "bool": "bool", "char": CHARACTER, "std::int8_t": "int8", "std::uint8_t": "uint8", "std::int16_t": "int16",
+    "std::uint16_t": "uint16", "std::int32_t": "int32", "std::uint32_t": "uint32", "std::int64_t": "int64",
+    "std::uint64_t": "uint64", "float": "float32", "double": "float64", "std::string": CHARACTER,
+    "ROOT::RNTupleCardinality<std::uint32_t>": "uint32", "ROOT::RNTupleCardinality<std::uint64_t>": "uint64",
 }  # fmt: skip
 _LISTS = ("std::vector<", "ROOT::VecOps::RVec<")
 _REALS = {"Real16": "<f2", "Real32": "<f4", "Real64": "<f8"}
+_TEXT = "std::string"
+
+Slot = tuple[int, int]
+"""A field, and the place of a column among those of a representation."""
 
 
 @dataclass(frozen=True)
-class _Plain:
-    """Where a field's numbers are: in the items of `values`; `counts` has their number an entry, None for one each."""
+class Place:
+    """Where a field's numbers are: in the items of the column `numbers`.
 
-    values: int
-    counts: int | None
-    dtype: np.dtype[Any]
+    `counts` are the columns that say how many of them the lists of each level have, the outermost first.
+    """
+
+    numbers: Slot
+    counts: tuple[Slot, ...]
+    form: Form
+    is_count: bool = False
+    """Whether the numbers are the lengths of lists themselves."""
 
 
 def is_plain(ntuple: NTuple, name: str) -> bool:
     """Whether the top-level field `name` holds one number, or one list of numbers, an entry, that can be read here."""
-    return _locate(ntuple.schema, name) is not None
+    place = locate(ntuple.schema, name)
+    return place is not None and place.form.depth < 2 and place.form.length == 1 and not place.form.is_text
 
 
 def read_plain(
     ntuple: NTuple, names: Sequence[str], start: int = 0, stop: int | None = None
-) -> dict[str, tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]]:
+) -> dict[str, tuple[npt.NDArray[Any], Index | None]]:
     """(values, offsets) of the entries [start, stop) of plain fields; offsets are None where there is one an entry.
 
     SourceError if there is no such field, it is not plain, or a page is damaged.
     """
+    for name in names:
+        if not is_plain(ntuple, name):
+            close = nearest(name, ntuple.field_names)
+            raise SourceError(f"{ntuple.path}: ntuple {ntuple.name} has no field {name!r} of plain numbers{close}")
+    entries = np.arange(start, ntuple.num_entries if stop is None else min(stop, ntuple.num_entries))
+    found = read_values(ntuple, names, entries)
+    return {name: (own.numbers, _offsets(own.counts[0]) if own.counts else None) for name, own in found.items()}
+
+
+def read_values(ntuple: NTuple, names: Sequence[str], entries: Index) -> dict[str, Values]:
+    """The values of some entries (rising) of fields that `locate` finds. SourceError if a page is damaged."""
     schema = ntuple.schema
-    places = {name: _place(ntuple, name) for name in names}
-    fields = schema.with_parents(place.values for place in places.values())
-    stop = ntuple.num_entries if stop is None else min(stop, ntuple.num_entries)
-    found: dict[int, list[npt.NDArray[Any]]] = {number: [] for number in fields}
+    places = {name: place for name in names if (place := locate(schema, name)) is not None}
+    fields = schema.with_parents(place.numbers[0] for place in places.values())
+    found: dict[Slot, list[npt.NDArray[Any]]] = {}
     for cluster in ntuple.clusters:
-        first, last = max(start - cluster.first, 0), min(stop - cluster.first, cluster.entries)
+        first, last = np.searchsorted(entries, (cluster.first, cluster.first + cluster.entries))
         if first < last:
-            for chunk in ClusterReader(ntuple, cluster, fields).select(np.arange(first, last)):
-                found[schema.columns[chunk.column].field].append(_numbers(schema, chunk.column, chunk.items))
+            for chunk in ClusterReader(ntuple, cluster, fields).select(entries[first:last] - cluster.first):
+                column = schema.columns[chunk.column]
+                own = schema.field_columns[column.field][column.representation]
+                slot = column.field, own.index(chunk.column)
+                found.setdefault(slot, []).append(_numbers(schema, chunk.column, chunk.items))
     return {name: _join(place, found) for name, place in places.items()}
 
 
-def _join(
-    place: _Plain, found: dict[int, list[npt.NDArray[Any]]]
-) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64] | None]:
-    """The values of one field, with offsets, from the pieces of all."""
-    values = np.concatenate([np.empty(0, place.dtype), *(part.astype(place.dtype) for part in found[place.values])])
-    if place.counts is None:
-        return values, None
-    return values, np.cumsum(np.concatenate([np.zeros(1, np.int64), *found[place.counts]]), dtype=np.int64)
-
-
-def _place(ntuple: NTuple, name: str) -> _Plain:
-    """Where a field's numbers are; SourceError if it is not there or not plain."""
-    place = _locate(ntuple.schema, name)
-    if place is None:
-        close = nearest(name, ntuple.field_names)
-        raise SourceError(f"{ntuple.path}: ntuple {ntuple.name} has no field {name!r} of plain numbers{close}")
-    return place
-
-
-def _locate(schema: Schema, name: str) -> _Plain | None:
-    """Where the numbers of a top-level field are; None if there is none of that name, or it is not plain."""
-    top = next((number for number in schema.tops if schema.fields[number].name == name), None)
-    if top is None:
-        return None
-    shown, children = top, schema.children[top]
-    if schema.fields[top].role == COLLECTION and len(children) == 1:
-        if not schema.fields[top].type_name.startswith(_LISTS):
+def locate(schema: Schema, name: str) -> Place | None:
+    """Where the numbers of a top-level field are; None if there is none of that name, or it holds something else."""
+    shown = next((number for number in schema.tops if schema.fields[number].name == name), None)
+    depth, length, is_array = 0, 1, False
+    while shown is not None and schema.children[shown]:
+        item = schema.fields[shown]
+        is_list = item.role == COLLECTION and item.type_name.startswith(_LISTS)
+        is_array, was_array = item.role == LEAF and item.type_name.startswith("std::array<"), is_array
+        if len(schema.children[shown]) != 1 or was_array or not (is_list or is_array):
             return None
-        (shown,) = children
-    leaf, dtype = schema.fields[shown], _TYPES.get(schema.fields[shown].type_name)
-    values = shown if leaf.source is None else leaf.source
-    lists = [number for number in schema.with_parents([values]) if schema.field_columns[number] and number != values]
-    known = leaf.role == LEAF and dtype is not None and leaf.repetition == 1 and not schema.children[shown]
-    by_cardinality = "Cardinality" in leaf.type_name
-    single = all(len(own) == 1 and _has_numbers(schema, own[0]) for own in schema.field_columns[values])
-    if not known or not single or len(lists) != (shown != top) or not schema.field_columns[values]:
+        depth, length = depth + is_list, item.repetition
+        (shown,) = schema.children[shown]
+    if shown is None or schema.fields[shown].type_name not in _TYPES:
         return None
-    if by_cardinality != ENCODINGS[schema.columns[schema.field_columns[values][0][0]].kind].is_index:
-        return None
-    return _Plain(values, lists[0] if lists else None, np.dtype(dtype))
+    leaf = schema.fields[shown]
+    form = Form(_TYPES[leaf.type_name], depth, length if is_array else 1, leaf.type_name == _TEXT)
+    return _physical(schema, shown if leaf.source is None else leaf.source, form, "Cardinality" in leaf.type_name)
 
 
-def _has_numbers(schema: Schema, column: int) -> bool:
-    return ENCODINGS[schema.columns[column].kind].name not in ("Switch", "Byte", "Real32Quant")
+def _physical(schema: Schema, number: int, form: Form, is_count: bool) -> Place | None:
+    """The place of numbers of this form in the columns of a field; None if those are others."""
+    path = sorted(schema.with_parents([number]))
+    lists = [own for own in path if schema.field_columns[own] and own != number]
+    repeated = int(np.prod([schema.fields[own].repetition for own in path]))
+    representations = schema.field_columns[number]
+    kinds = [[ENCODINGS[schema.columns[column].kind] for column in own] for own in representations]
+    fitting = all(
+        [kind.is_index for kind in own] == [True] * form.is_text + [is_count]
+        and own[-1].name not in ("Switch", "Byte", "Real32Quant")
+        for own in kinds
+    )
+    if not representations or not fitting or len(lists) != form.depth or repeated != form.length:
+        return None
+    counts = [(own, 0) for own in lists] + [(number, 0)] * form.is_text
+    return Place((number, int(form.is_text)), tuple(counts), form, is_count)
+
+
+def _join(place: Place, found: Mapping[Slot, list[npt.NDArray[Any]]]) -> Values:
+    """The values of one field from the pieces of all."""
+    dtype = place.form.dtype
+    numbers = np.concatenate([np.empty(0, dtype), *(part.astype(dtype) for part in found.get(place.numbers, ()))])
+    counts = [np.concatenate([np.empty(0, np.int64), *found.get(slot, ())]) for slot in place.counts]
+    return Values(numbers, tuple(level.astype(np.int64) for level in counts), place.form.length)
+
+
+def _offsets(counts: Index) -> Index:
+    return np.append(0, np.cumsum(counts)).astype(np.int64)
 
 
 def _numbers(schema: Schema, number: int, items: Items) -> npt.NDArray[Any]:

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import xxhash
 
+from hepfilter import __version__
 from hepfilter.errors import SourceError
 from hepfilter.io.buffer import decode_string
 from hepfilter.io.compression import UNPACK_FAULTS, unpack
@@ -22,6 +23,7 @@ from hepfilter.io.rntuple.format import (
     open_envelope,
 )
 from hepfilter.io.rntuple.schema import Schema
+from hepfilter.wording import counted
 
 ANCHOR = struct.Struct(">IH4H7Q")
 """Byte count and class version of the streamed object, format version, header and footer (position, bytes stored,
@@ -29,6 +31,7 @@ bytes unpacked), largest key."""
 READ_FAULTS = (*FORMAT_FAULTS, *UNPACK_FAULTS)
 _KEY = struct.Struct(">ihiIhh")
 _EPOCH = 1
+_WRITTEN = (1, 0, 0, 0)  # the format's version of what we make ourselves
 _SHARDED = 1
 _LARGEST_ENVELOPE = 2**31
 
@@ -58,7 +61,7 @@ class Cluster:
         """For each column its pages; columns that came later are absent. One of FORMAT_FAULTS if damaged."""
         outer, count = Reader(self.listed.data, self.listed.at, self.listed.stop).frame()
         if count > num_columns:
-            raise ValueError(f"the pages of {count} columns, of which {num_columns} are known")
+            raise ValueError(f"the pages of {counted(count, 'column')}, of which {num_columns} are known")
         result = []
         for _ in range(count):
             inner, pages = outer.frame()
@@ -116,6 +119,12 @@ def read_ntuple(fetch: Callable[[int, int], bytes], path: str, name: str, anchor
         ) from error
 
 
+def new_ntuple(name: str, description: str, schema: Schema) -> NTuple:
+    """An RNTuple of no file and no entry, such as a writer takes for its name and schema."""
+    no_file: Callable[[int, int], bytes] = lambda start, stop: b""  # noqa: E731
+    return NTuple("", name, "", description, f"hepfilter {__version__}", _WRITTEN, no_file, schema, (), ())
+
+
 Link = tuple[int, int, int]  # position, bytes stored, bytes unpacked
 
 
@@ -124,7 +133,7 @@ def _read_anchor(
 ) -> tuple[str, tuple[int, int, int, int], Link, Link]:
     nbytes, version, size, _, key_length, _ = _KEY.unpack(fetch(position, position + _KEY.size))
     if not 0 < key_length < nbytes < _LARGEST_ENVELOPE:
-        raise ValueError(f"a key of {key_length} bytes in a record of {nbytes}")
+        raise ValueError(f"a key of {counted(key_length, 'byte')} in a record of {nbytes}")
     raw = fetch(position, position + nbytes)
     _, at = decode_string(raw, 34 if version > 1000 else 26)
     _, at = decode_string(raw, at)
@@ -141,7 +150,7 @@ def _read_anchor(
 def _read_envelope(fetch: Callable[[int, int], bytes], link: Link, kind: int) -> tuple[Reader, int]:
     position, stored, size = link
     if max(stored, size) >= _LARGEST_ENVELOPE:
-        raise ValueError(f"an envelope of {size} bytes")
+        raise ValueError(f"an envelope of {counted(size, 'byte')}")
     return open_envelope(bytes(unpack(memoryview(fetch(position, position + stored)), size)), kind)
 
 
@@ -209,7 +218,7 @@ def _read_page_list(fetch: Callable[[int, int], bytes], link: Link, header_check
         summaries.append((first, entries & (1 << 56) - 1))
     inside, count = reader.frame()
     if count != len(summaries):
-        raise ValueError(f"{len(summaries)} clusters, but the pages of {count}")
+        raise ValueError(f"{counted(len(summaries), 'cluster')}, but the pages of {count}")
     starts = [inside.at]
     for _ in summaries:
         inside.frame()

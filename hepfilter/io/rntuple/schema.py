@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hepfilter.errors import OutputError
 from hepfilter.io.rntuple.format import STREAMER, Alias, Column, Field, pack_list, pack_record, pack_string
 from hepfilter.io.rntuple.pages import ENCODINGS
+from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from hepfilter.io import writing
@@ -87,9 +88,9 @@ class Schema:
             bits = 0 if encoding is None else encoding.bits
             if column.field >= len(self.fields) or encoding is None or bits not in (0, column.bits):
                 where = f"field {self.paths[column.field]}" if column.field < len(self.fields) else "no field"
-                raise ValueError(f"{where}: a column of unknown type {column.kind} with {column.bits} bits")
+                raise ValueError(f"{where}: a column of unknown type {column.kind} with {counted(column.bits, 'bit')}")
             if not bits and not 0 < column.bits <= 32:
-                raise ValueError(f"field {self.paths[column.field]}: a column of {column.bits} bits")
+                raise ValueError(f"field {self.paths[column.field]}: a column of {counted(column.bits, 'bit')}")
         if any(alias.column >= len(self.columns) or alias.field >= len(self.fields) for alias in self.aliases):
             raise ValueError("an alias column refers to nothing")
         _ = self.field_columns

@@ -12,6 +12,7 @@ from hepfilter.errors import SourceError
 from hepfilter.io.rntuple.columns import ColumnReader, Numbers, Spans, spread
 from hepfilter.io.rntuple.pages import ENCODINGS, Items
 from hepfilter.io.rntuple.reading import READ_FAULTS, Cluster, NTuple
+from hepfilter.wording import counted
 
 _MOST_UNSEEN = 2**27  # items of content without any column, or that came later
 
@@ -75,7 +76,7 @@ class ClusterReader:
         try:
             if field.repetition != 1:
                 if len(items) * field.repetition > self._limit:
-                    raise ValueError(f"arrays of {field.repetition} items")
+                    raise ValueError(f"arrays of {counted(field.repetition, 'item')}")
                 items = spread(items * field.repetition, np.full(len(items), field.repetition, np.int64))
                 total = None if total is None else total * field.repetition
             chunks, contents = self._read_columns(number, active, items, total)
@@ -114,7 +115,7 @@ class ClusterReader:
         zeros = 0 if total is None else total - have
         late = column.first > 0 or pages.missing
         if zeros < 0 or (zeros and not late):
-            raise ValueError(f"{have} items instead of {total}")
+            raise ValueError(f"{counted(have, 'item')} instead of {total}")
         if total is None and column.first > 0:
             raise ValueError("it was added late inside a collection, which this version does not know")
         return ColumnReader(column, pages, self._spans, zeros, self._limit)

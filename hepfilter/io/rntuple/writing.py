@@ -1,7 +1,7 @@
 """Writing a skim of RNTuples: the schema of the first, chosen entries of all, pages built anew, values untouched."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,8 +13,10 @@ from hepfilter.io.compression import pack
 from hepfilter.io.container import Key, RootFile
 from hepfilter.io.rntuple.clusters import LARGEST_KEY, ClusterBuilder
 from hepfilter.io.rntuple.format import FOOTER, HEADER, PAGE_LIST, pack_list, pack_locator, pack_record, seal_envelope
+from hepfilter.io.rntuple.pages import Items
 from hepfilter.io.rntuple.reading import ANCHOR, NTuple
 from hepfilter.io.rntuple.selection import ClusterReader
+from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from hepfilter.io.writing import Column
@@ -81,7 +83,8 @@ class NTupleWriter:
         OutputError if its fields are not those of the first source; SourceError if a page is damaged.
         """
         if len(kept) != source.num_entries:
-            raise OutputError(f"{source.path}: {len(kept)} decisions for {source.num_entries} entries")
+            what = f"{counted(len(kept), 'decision')} for {counted(source.num_entries, 'entry')}"
+            raise OutputError(f"{source.path}: {what}")
         numbers = self._match(source)
         fields = source.schema.with_parents(source.schema.columns[column].field for column in numbers)
         chosen = np.flatnonzero(kept)
@@ -103,6 +106,16 @@ class NTupleWriter:
                     self._cluster.add_values(column, values[start:stop])
                 self._cluster.entries += stop - start
 
+    def append(self, count: int, items: Iterable[Items], extra: Mapping[str, npt.NDArray[Any]] | None = None) -> None:
+        """Append `count` entries from what is added to each column of the source's schema, in their order."""
+        if self._cluster.bytes >= self.CLUSTER_BYTES:
+            self._flush(frozenset())
+        for number, own in enumerate(items):
+            self._cluster.add(number, own)
+        for number, values in enumerate(self._own_values(extra or {}, count), start=len(self._copied.columns)):
+            self._cluster.add_values(number, values)
+        self._cluster.entries += count
+
     def close(self) -> None:
         """Write what is left, the footer, and the anchor that the file's directory lists."""
         self._flush(frozenset())
@@ -121,7 +134,7 @@ class NTupleWriter:
         values = [np.asarray(extra[column.name], column.dtype) for column in self._added]
         for column, own in zip(self._added, values, strict=True):
             if own.shape != (count,):
-                raise OutputError(f"column {column.name}: values of shape {own.shape} for {count} entries")
+                raise OutputError(f"column {column.name}: values of shape {own.shape} for {counted(count, 'entry')}")
         return values
 
     def _match(self, source: NTuple) -> dict[int, int]:

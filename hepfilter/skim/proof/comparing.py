@@ -1,6 +1,6 @@
 """Comparing a tree of an output with those of its sources, TTrees in several processes, RNTuples in this one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +12,7 @@ from hepfilter.io.reading import OpenTree, open_file
 from hepfilter.io.rntuple.comparison import compare_ntuples
 from hepfilter.io.sources import Source
 from hepfilter.io.tree_differences import same_form
+from hepfilter.skim.proof.conversion import compare_converted, is_converted
 from hepfilter.skim.proof.evidence import Evidence
 from hepfilter.skim.proof.subject import Subject, tells_of
 from hepfilter.work.streams import open_streams
@@ -34,14 +35,16 @@ def compare_tree(
 ) -> tuple[Comparison, int]:
     """(what differs between a tree of the output and those of a part's sources, the number of branches compared)."""
     tree = subject.opened(name)
-    if isinstance(layout, NTupleLayout) and isinstance(tree, OpenNTuple):
+    if is_converted(subject, part, name):
+        found = _Found()
+        with _Ntuples(subject.evidence[part], name) as opened:
+            portions, branches = compare_converted(subject, part, name, layout, match, opened.source)
+            found.take(portions, len(match), progress)
+    elif isinstance(layout, NTupleLayout) and isinstance(tree, OpenNTuple):
         fields = [field for field in layout.names if field not in layout.drop and field in tree.branch_names]
         found, branches = _Found(), len(fields)
         with _Ntuples(subject.evidence[part], name) as opened:
-            for compared in compare_ntuples(tree, opened.source, match, fields):
-                found.add(compared)
-                found.entries += compared.entries
-                progress("comparing", found.entries, len(match))
+            found.take(compare_ntuples(tree, opened.source, match, fields), len(match), progress)
     elif isinstance(layout, TreeLayout) and isinstance(tree, OpenTree):
         found, branches = _compare_trees(subject, part, tree, layout, match, workers=workers, progress=progress)
     else:
@@ -63,6 +66,13 @@ class _Found:
     differing: dict[str, EntryDifference] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     entries: int = 0
+
+    def take(self, portions: Iterable[Compared], total: int, progress: Progress) -> None:
+        """Take the results of all portions of `total` entries."""
+        for compared in portions:
+            self.add(compared)
+            self.entries += compared.entries
+            progress("comparing", self.entries, total)
 
     def add(self, compared: Compared) -> None:
         """Take the result of a window and a group of branches."""

@@ -11,6 +11,7 @@ from hepfilter.skim.proof.checks import Check, conclude, each
 from hepfilter.skim.proof.comparing import Progress, compare_tree
 from hepfilter.skim.proof.evidence import Evidence
 from hepfilter.skim.proof.subject import Subject
+from hepfilter.wording import counted
 
 SAMPLE_SEED = 1
 _SUMS = ("genEventSumw", "genEventCount")  # as they begin: of older files there is a suffix
@@ -24,10 +25,10 @@ def check_order(subject: Subject) -> Check:
         for number, file in enumerate(part.inputs):
             written = sum(output.from_inputs[number] for output in part.outputs)
             if written != file.passed:
-                faults.append(f"{file.path}: {file.passed} events passed, {written} are recorded as written")
+                faults.append(f"{file.path}: events that passed: {file.passed:,}, recorded as written: {written:,}")
     recorded = sum(sum(part.counts) for part in subject.parts)
     if subject.recorded and recorded != total:
-        faults.append(f"tree {subject.tree.name} holds {total} events, its provenance says {recorded}")
+        faults.append(f"tree {subject.tree.name} holds {counted(total, 'event')}, its provenance says {recorded}")
     key = origins.parts * (1 << 20) + origins.inputs
     known = (origins.entries[1:] >= 0) & (origins.entries[:-1] >= 0)
     falls = (np.diff(key) < 0) | ((np.diff(key) == 0) & (np.diff(origins.entries) <= 0))
@@ -38,7 +39,7 @@ def check_order(subject: Subject) -> Check:
         what = "stands there twice" if entry == before else f"comes behind entry {before}"
         return f"entry {position} of {subject.tree.name}: entry {entry} of {name} {what}"
 
-    return conclude("order", f"{total:,} events", faults + each(np.flatnonzero(known & falls) + 1, tell))
+    return conclude("order", counted(total, "event"), faults + each(np.flatnonzero(known & falls) + 1, tell))
 
 
 def check_content(subject: Subject, *, sample: int | None, workers: int, progress: Progress) -> Check:
@@ -50,7 +51,7 @@ def check_content(subject: Subject, *, sample: int | None, workers: int, progres
         match = subject.origins.match(number)
         there = np.array([source is not None for source in evidence.sources])[match.sources]
         lost = int(len(match) - there.sum())
-        doubts += [f"{lost} events come from sources that are missing"] if lost else []
+        doubts += [f"{counted(lost, 'event')} from sources that are missing"] if lost else []
         beyond = match[there & ~_inside(evidence, match)]
         faults += each(beyond.positions, lambda position: _no_entry(subject, position))
         if layout is None:
@@ -63,8 +64,8 @@ def check_content(subject: Subject, *, sample: int | None, workers: int, progres
         doubts += result.doubts
         compared, branches = compared + result.entries, max(branches, count)
     if sample is not None and compared < subject.tree.num_entries:
-        doubts.append(f"only a sample of {compared:,} events was compared (seed {SAMPLE_SEED})")
-    return conclude("content", f"{compared:,} events × {branches:,} branches", faults, doubts)
+        doubts.append(f"only a sample of {counted(compared, 'event')} was compared (seed {SAMPLE_SEED})")
+    return conclude("content", f"{counted(compared, 'event')} × {counted(branches, 'branch')}", faults, doubts)
 
 
 def _no_entry(subject: Subject, position: int) -> str:
@@ -100,9 +101,8 @@ def check_books(subject: Subject) -> Check:
             _check_rows(subject, name, faults, doubts, totals)
         else:
             faults.append(f"tree {name} is missing")
-    what = ", ".join(
-        f"{subject.opened(name).num_entries} rows of {name}" for name in names if name in subject.file.table_names
-    )
+    there = [name for name in names if name in subject.file.table_names]
+    what = ", ".join(f"{counted(subject.opened(name).num_entries, 'row')} of {name}" for name in there)
     return conclude("books", "; ".join([what or "no other trees", *totals]), faults, doubts)
 
 
@@ -129,7 +129,7 @@ def _check_rows(subject: Subject, name: str, faults: list[str], doubts: list[str
             doubts += result.doubts
             _add_sums(sums, evidence, name, rows)
     if position != tree.num_entries:
-        faults.append(f"tree {name} has {tree.num_entries} rows, its sources give {position}")
+        faults.append(f"tree {name} has {counted(tree.num_entries, 'row')}, its sources give {position}")
     for branch, value in sums.items():
         own = _sum(tree, branch, np.arange(tree.num_entries))
         if own is None:

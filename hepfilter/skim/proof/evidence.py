@@ -17,7 +17,7 @@ from hepfilter.skim.cuts import Cuts
 from hepfilter.skim.parts import Part
 from hepfilter.skim.pipeline import decide, split_decisions
 from hepfilter.skim.recipe import Recipe
-from hepfilter.skim.survey import SurveyedFile, Surveyor
+from hepfilter.skim.survey import Scores, SurveyedFile, Surveyor
 
 if TYPE_CHECKING:
     from hepfilter.scoring.scorer import Scorer
@@ -52,7 +52,7 @@ class Evidence:
     sources: tuple[Source | None, ...]
     files: tuple[SurveyedFile | None, ...]
     kept: tuple[Index | None, ...]
-    scores: tuple[npt.NDArray[np.float32] | None, ...]
+    scores: tuple[Scores, ...]
     doubts: tuple[str, ...]
     faults: tuple[str, ...]
     layouts: Mapping[str, Layout]
@@ -127,7 +127,10 @@ def load_scorer(part: Part, device: str) -> "tuple[Scorer | None, list[str]]":
         return None, [f"scores: {error}"]
     recorded = part.facts.get("model_hash"), part.facts.get("device_class")
     if (scorer.model_hash, scorer.device_class) == recorded:
-        return scorer, []
+        if scorer.calibration_hash == part.calibration_hash:
+            return scorer, []
+        known = (scorer.calibration_hash or "none")[:12]
+        return None, [f"scores: {part.recipe.model} has another calibration now ({known})"]
     if scorer.model_hash != recorded[0]:
         return None, [f"scores: {part.recipe.model} is another model now ({scorer.model_hash[:12]})"]
     return None, [f"scores: made on {recorded[1]}, this is {scorer.device_class}"]
@@ -145,7 +148,8 @@ def gather(
     try:
         surveyor, files, broken = _survey(recipe, sources, scorer, progress)
     except UsageError as error:
-        faults.append(f"the recorded selection cannot be applied: {error}")
+        open_ = None in sources and recipe.layout == "union"  # a source that is missing may have the branch
+        (doubts if open_ else faults).append(f"the recorded selection cannot be applied: {error}")
         surveyor, files, broken = _survey(replace(recipe, where=None), sources, scorer, progress)
     doubts += broken
     layouts, choice, layout_doubts = _layouts(surveyor, files, part)
@@ -191,6 +195,7 @@ def _usable(part: Part) -> tuple[Recipe, list[str]]:
         dataset_masks=masks,
         events=None if recipe.events in gone else recipe.events,
         branches=None if recipe.branches in gone else recipe.branches,
+        schema=None if recipe.schema in gone else recipe.schema,
     )
     return recipe, [*doubts, *gone.values()]
 
@@ -208,7 +213,7 @@ def _survey(
     recipe: Recipe, sources: Sequence[Source | None], scorer: "Scorer | None", progress: Progress
 ) -> tuple[Surveyor, list[SurveyedFile | None], list[str]]:
     """(the surveyor, what it found in each source, which cannot be read). UsageError if the expression fails."""
-    surveyor = Surveyor(recipe, Cuts(recipe), scorer)
+    surveyor = Surveyor(recipe, Cuts(recipe, [source for source in sources if source is not None]), scorer)
     files: list[SurveyedFile | None] = []
     broken = []
     for source in sources:

@@ -12,14 +12,16 @@ from hepfilter.events.books import Books
 from hepfilter.events.identity import Identity
 from hepfilter.io.comparison import Match
 from hepfilter.io.identity_set import Identities, find_sorted, pack_identities, sort_identities
+from hepfilter.io.own_records import is_own
 from hepfilter.io.reading import OpenFile, Table
 from hepfilter.io.sources import Source
+from hepfilter.skim.added import own_names
 from hepfilter.skim.cuts import Cuts
 from hepfilter.skim.parts import Part
 from hepfilter.skim.proof.checks import each
 from hepfilter.skim.proof.evidence import Evidence
 from hepfilter.skim.recipe import Recipe
-from hepfilter.skim.survey import ADDED, SurveyedFile, Surveyor
+from hepfilter.skim.survey import SurveyedFile, Surveyor
 
 Index = npt.NDArray[np.int64]
 ENTRY = "HepFilter_entry"
@@ -81,6 +83,11 @@ class Subject:
         """Whether the output says where its events come from."""
         return bool(self.parts)
 
+    @cached_property
+    def own(self) -> bool:
+        """Whether the output lies there as it was written: no other tool, such as hadd, wrote its file anew."""
+        return self.recorded and is_own(self.file)
+
     def name(self, part: int, number: int) -> str:
         """The path of an input."""
         source = self.evidence[part].sources[number]
@@ -100,7 +107,7 @@ class Subject:
     @cached_property
     def own_branches(self) -> frozenset[str]:
         """The branches that a skim adds, of those that are there."""
-        return frozenset(ADDED) & set(self.tree.branch_names)
+        return frozenset(own_names(self.tree.branch_names))
 
 
 def tells_of(fault: str, sources: Iterable[Source | None]) -> bool:

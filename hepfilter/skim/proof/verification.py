@@ -12,11 +12,11 @@ from hepfilter.errors import OutputError, SchemaError, SourceError, UsageError
 from hepfilter.io.events import find_tree
 from hepfilter.io.reading import OpenFile, Table, open_file
 from hepfilter.io.sources import Source
+from hepfilter.skim.added import own_names
 from hepfilter.skim.parts import Part, read_parts
 from hepfilter.skim.proof.accounts import (
     check_cutflow,
     check_file,
-    check_objects,
     check_provenance,
     check_selection,
     check_sources,
@@ -24,9 +24,9 @@ from hepfilter.skim.proof.accounts import (
 from hepfilter.skim.proof.checks import Check, OutputProof, VerificationReport, conclude
 from hepfilter.skim.proof.content import check_books, check_content, check_order
 from hepfilter.skim.proof.evidence import Evidence, Located, gather, load_scorer, locate
+from hepfilter.skim.proof.objects import check_objects
 from hepfilter.skim.proof.schema import check_schema
 from hepfilter.skim.proof.subject import Origins, Subject, matched_origins, recorded_origins, tells_of
-from hepfilter.skim.survey import ADDED
 
 Progress = Callable[[str, int, int], None]
 """Called as (stage, done, in all)."""
@@ -93,7 +93,7 @@ class _Run:
         except SourceError as error:
             return [conclude("provenance", "", [str(error)])]
         tree = _events(output, file, parts)
-        checks = [check_provenance(parts, sorted(set(ADDED) & set(tree.branch_names)))]
+        checks = [check_provenance(parts, sorted(own_names(tree.branch_names)))]
         if parts:
             return checks + self._prove_skim(output, file, tree, parts)
         if self.given:

@@ -85,9 +85,10 @@ def test_fields_are_those_kept_and_added(tmp_path):
     values = [{"ok": np.ones(5, bool)}]
     skim_ntuple(open_ntuple(source), np.ones(5, bool), tmp_path / "o.root", added=added, drop=("xs",), extra=values)
     table = opened(source)
-    layout = NTupleLayout(table.branch_names, frozenset({"xs"}))
+    layout = NTupleLayout(table.branch_names, table.ntuple.schema, frozenset({"xs"}))
     assert compare_fields(table, layout, added, opened(tmp_path / "o.root")) == []
-    lines = [str(d) for d in compare_fields(table, NTupleLayout(table.branch_names), [], opened(tmp_path / "o.root"))]
+    whole = NTupleLayout(table.branch_names, table.ntuple.schema)
+    lines = [str(d) for d in compare_fields(table, whole, [], opened(tmp_path / "o.root"))]
     assert lines[0].startswith("branch xs: is missing") and lines[-1] == "branch ok: is in excess"
     other = [Column("ok", "int8", "another title")]
     found = [str(d) for d in compare_fields(table, layout, other, opened(tmp_path / "o.root"))]

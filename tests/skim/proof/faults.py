@@ -9,6 +9,7 @@ import numpy as np
 
 from hepfilter.io.baskets import Entries, LayoutPool
 from hepfilter.io.container import RootFile
+from hepfilter.io.directory import Entry
 from hepfilter.io.histogram import write_cutflow
 from hepfilter.io.layout import LayoutMerger
 from hepfilter.io.objects import read_string
@@ -21,6 +22,7 @@ from hepfilter.io.writing import Column, column_branch, write_string
 
 PROVENANCE, CUTFLOW = "HepFilter_provenance", "HepFilter_cutflow"
 Edit = Callable[[list[Branch]], object]
+Reorder = Callable[[list[Entry]], list[Entry]]
 
 
 def rewrite(
@@ -35,6 +37,8 @@ def rewrite(
     provenance: Callable[[dict[str, Any]], object] | None = None,
     cutflow: Sequence[tuple[str, float]] | None = None,
     extra_tree: str | None = None,
+    descriptions: Callable[[bytes], bytes] | None = None,
+    reorder: Reorder | None = None,
     tree: str = "Events",
 ) -> Path:
     """Write `path` again with a fault.
@@ -42,22 +46,24 @@ def rewrite(
     `order` gives the entries of trees by name; `edit` changes the branches' descriptions, or their number; `flip` turns
     a bit of (branch, entry); `values` changes the numbers of flat branches; `without` leaves objects or branches out;
     `provenance` changes the recorded facts; `cutflow` is written instead of what is there; `extra_tree` names a tree
-    more.
+    more; `descriptions` changes the StreamerInfo; `reorder` the objects that the file lists.
     """
     with open_file(Source(str(path))) as file, RootFile(out, compression=file.compression) as new:
         record = streamers(file)
-        new.set_streamers(record.key, record.stored, record.size)
-        for name, entry in file.entries.items():
+        stored = record.stored if descriptions is None else descriptions(record.payload())
+        new.set_streamers(record.key, stored, record.size)
+        listed = [entry for cycles in file.cycles.values() for entry in cycles]
+        for name, entry in ((entry.key.name, entry) for entry in (reorder(listed) if reorder else listed)):
             if name in without:
                 continue
             if name in file.tree_names:
                 changes = (edit, flip, values or {}) if name == tree else (None, None, {})
                 _write_tree(new, file.tree(name).without(without), (order or {}).get(name), *changes)
-            elif name == PROVENANCE and provenance is not None:
+            elif entry == file.entries.get(PROVENANCE) and provenance is not None:
                 facts = json.loads(read_string(file, name))
                 provenance(facts)
                 write_string(new, name, json.dumps(facts))
-            elif name == CUTFLOW and cutflow is not None:
+            elif entry == file.entries.get(CUTFLOW) and cutflow is not None:
                 write_cutflow(new, name, "", cutflow)
             else:
                 record = file.record(entry.position)
@@ -109,6 +115,21 @@ def _entry(
         data[0] ^= 1
         return Entries(data, 1, one.layout, one.origins)
     return one
+
+
+def without(name: str, cycle: int) -> Reorder:
+    """All objects but a cycle of a name."""
+    return lambda listed: [entry for entry in listed if (entry.key.name, entry.cycle) != (name, cycle)]
+
+
+def only(name: str, order: Sequence[int]) -> Reorder:
+    """The cycles of a name in another order, or more or fewer of them."""
+
+    def reorder(listed: list[Entry]) -> list[Entry]:
+        own = {entry.cycle: entry for entry in listed if entry.key.name == name}
+        return [entry for entry in listed if entry.key.name != name] + [own[cycle] for cycle in order]
+
+    return reorder
 
 
 def flip_stored_byte(path: Path, branch: str, *, back: int = 5, tree: str = "Events") -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import uproot
 
+from hepfilter.config.base import find_config
 from hepfilter.errors import SourceError
 from hepfilter.io.reading import OpenFile, open_file
 from hepfilter.io.sources import Source
@@ -24,7 +25,7 @@ from hepfilter.io.treewriter import TreeWriter
 from hepfilter.io.ttree import Branch
 from hepfilter.io.writing import Column, column_branch, create_root
 from hepfilter.skim.pipeline import skim
-from hepfilter.skim.proof import accounts, verification
+from hepfilter.skim.proof import objects, verification
 from hepfilter.skim.proof.checks import VerificationReport
 from hepfilter.skim.recipe import Recipe
 from hepfilter.work.streams import open_streams
@@ -205,7 +206,7 @@ FAULTS = {
     ),
     "a looser selection": (
         {"provenance": lambda facts: facts["recipe"].update(where="nMuon >= 1")}, {"selection", "cutflow"}, "selection",
-        r"a\.root: \d+ events pass, \d+ are recorded as written",
+        r"a\.root: events that pass: \d+, recorded as written: \d+",
     ),
     "a selection of another tree": (
         {"provenance": lambda facts: facts["recipe"].update(where="nMuons > 1")}, {"selection", "cutflow"}, "selection",
@@ -213,11 +214,11 @@ FAULTS = {
     ),
     "numbers that do not add up": (
         {"provenance": lambda facts: facts["outputs"][0].update(events=50)}, {"provenance"}, "provenance",
-        "50 events of an output are not the sum of",
+        "an output of 50 events, which is not the sum of",
     ),
     "another cutflow": (
         {"provenance": lambda facts: facts["inputs"][1]["cutflow"][0].update(events=41)}, {"cutflow"}, "cutflow",
-        r"b\.root: 41 events after 'read' are recorded, there are 40",
+        r"b\.root: events after 'read' are recorded as 41, there are 40",
     ),
 }  # fmt: skip
 
@@ -266,7 +267,7 @@ def test_a_basket_in_the_place_of_another_is_found(sources, tmp_path):
     place = data.rindex(seeks[1].to_bytes(8, "big"))  # in the tree's own record, behind all baskets
     out.write_bytes(data[:place] + seeks[0].to_bytes(8, "big") + data[place + 8 :])
     report = verify([str(out)])
-    assert findings(report, "file") == "1 baskets lie where others do"
+    assert findings(report, "file") == "in the place of others: 1 basket"
     assert "branch MET_phi" in findings(report, "content")
 
 
@@ -380,7 +381,7 @@ def test_rows_follow_the_luminosity_mask(sources, tmp_path):
     skim([str(path) for path in sources], tmp_path / "out.root", Recipe(lumi_mask=str(mask)))
     report = verify([str(tmp_path / "out.root")])
     assert_proven(report)
-    assert "1 rows of LuminosityBlocks" in report.outputs[0].checks[7].what
+    assert "1 row of LuminosityBlocks" in report.outputs[0].checks[7].what
     other = rewrite(tmp_path / "out.root", tmp_path / "faulty.root", order={"LuminosityBlocks": [0, 0]})
     report = verify([str(other)])
     assert "tree LuminosityBlocks has 2 rows, its sources give 1" in findings(report, "books")
@@ -391,6 +392,19 @@ def test_rows_follow_the_luminosity_mask(sources, tmp_path):
         assert statuses(report)["selection"] == statuses(report)["books"] == "not proven"
         assert said in findings(report, "selection")
         mask.unlink(missing_ok=True)
+
+
+def test_a_schema_of_ones_own_is_that_of_the_skim_or_proves_nothing(sources, tmp_path):
+    schema = tmp_path / "mine.yaml"
+    schema.write_text(find_config("schemas", "nanoaod").read_text())
+    skim([str(sources[0])], tmp_path / "out.root", Recipe(where="nMuon >= 1", schema=str(schema)))
+    assert_proven(verify([str(tmp_path / "out.root")]))
+    schema.write_text(schema.read_text().replace("weight: genWeight", "weight: MET_pt"))
+    for said in ("mine.yaml: is not the file that the skim was made with", "mine.yaml: no such file"):
+        report = verify([str(tmp_path / "out.root")])
+        assert report.passed and statuses(report)["selection"] == "not proven"
+        assert said in findings(report, "selection")
+        schema.unlink(missing_ok=True)
 
 
 def test_what_a_source_lacks_holds_the_fill(sources, tmp_path):
@@ -453,19 +467,19 @@ def test_objects_are_compared(tmp_path):
     with create_root(tmp_path / "other.root") as out, out.new_tree("Events", [Column("x", "int32")]) as tree:
         tree.extend({"x": np.arange(20)})
     report = verify([str(tmp_path / "out.root")], sources=[Source(str(tmp_path / "other.root"))])
-    assert findings(report, "objects") == "object tag is there 1 times, not 0"
+    assert findings(report, "objects") == "object tag is there 1 time, not 0"
 
 
 def test_descriptions_of_classes_are_compared(shared_data, tmp_path, monkeypatch):
     out = tmp_path / "out.root"
     skim([str(shared_data / "delphes.root")], out, Recipe(where=REAL["delphes.root"]))
-    real = accounts.described_classes
+    real = objects.described_classes
 
     def forget(file: OpenFile) -> frozenset[tuple[str, int]]:
         known = real(file)
         return frozenset(own for own in known if own[0] != "Jet") if file.path == str(out) else known
 
-    monkeypatch.setattr(accounts, "described_classes", forget)
+    monkeypatch.setattr(objects, "described_classes", forget)
     assert re.search(r"class Jet \d+ of .*delphes\.root is not described", findings(verify([str(out)]), "objects"))
 
 

@@ -9,12 +9,12 @@ import torch
 from hepfilter.config.graph import load_graph_specification
 from hepfilter.config.training import Split
 from hepfilter.errors import SourceError, TrainingError
+from hepfilter.events.observables import OBSERVABLES, observe
 from hepfilter.graphs.build import build_padded
+from hepfilter.graphs.labelled import LabelledGraphs, read_labelled, split_data
 from hepfilter.io.events import find_events
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
-from hepfilter.training import data as data_module
-from hepfilter.training.data import LabelledGraphs, read_labelled, scalar_transverse_energy, split_data
 from tests.training.simulated import CARDS, write_sample
 
 OBJECTS = load_graph_specification("objects")
@@ -39,16 +39,14 @@ def test_it_is_what_the_skim_would_read(sample: Path) -> None:
     assert torch.equal(found.graphs.momenta, expected.momenta)
     assert found.labels.tolist() == np.repeat(list(CARDS.values()), 150).tolist()
     assert np.array_equal(found.weights, events.weight)
-    hardness = scalar_transverse_energy(found.graphs)
-    assert (
-        hardness[torch.from_numpy(found.labels == 100)].mean()
-        > 2 * hardness[torch.from_numpy(found.labels == 0)].mean()
-    )
+    hardness = found.observable("hardness")
+    assert np.array_equal(hardness, observe(events.record)[:, OBSERVABLES.index("hardness")])
+    assert hardness[found.labels == 100].mean() > 2 * hardness[found.labels == 0].mean()
 
 
 def test_chunks_do_not_matter(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = read(sample)
-    monkeypatch.setattr(data_module, "_ENTRIES", 77)
+    monkeypatch.setattr("hepfilter.graphs.reading._ENTRIES", 77)
     pieces = read(sample)
     assert torch.equal(whole.graphs.features, pieces.graphs.features)
     assert np.array_equal(whole.split_hash, pieces.split_hash)
@@ -70,6 +68,8 @@ def test_files_that_do_not_serve(sample: Path, tmp_path: Path) -> None:
         read(write_sample(tmp_path / "u.root", events_each=5, truth=False))
     with pytest.raises(TrainingError, match="entry 0: negative generator weight"):
         read(write_sample(tmp_path / "n.root", events_each=5, weight_sign=-1.0))
+    with pytest.raises(TrainingError, match=r"w\.root: tree Events: weight: non-finite, in 20 events"):
+        read(write_sample(tmp_path / "w.root", events_each=5, weight_sign=float("nan")))
     with pytest.raises(TrainingError, match="no events"):
         read(write_sample(tmp_path / "e.root", events_each=0))
     with pytest.raises(SourceError, match=r"missing\.root"):

@@ -1,0 +1,111 @@
+"""`hepfilter hunt`."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hepfilter.wording import counted
+
+if TYPE_CHECKING:
+    from hepfilter.training.weak import RegionExcess, WeakResult
+
+
+def hunt(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="ROOT files with fat jets.", show_default=False)],
+    region: Annotated[
+        tuple[float, float], typer.Option("--signal-region", metavar="LOW HIGH", help="GeV.", show_default=False)
+    ],
+    sidebands: Annotated[
+        tuple[float, float],
+        typer.Option(metavar="LOWER UPPER", help="Where the sidebands end, in GeV.", show_default=False),
+    ],
+    jets: Annotated[str, typer.Option(help="Collection of fat jets with pt, eta, phi, mass, tau1, tau2.")] = "AK10Jet",
+    method: Annotated[
+        str,
+        typer.Option(help="cwola: the sidebands as they are; template: moved into the region along their features."),
+    ] = "cwola",
+    folds: Annotated[int, typer.Option(min=2, max=100, help="No event is scored by trees that trained on it.")] = 5,
+    members: Annotated[int, typer.Option(min=1, help="Boosted trees averaged for each fold; 50 are thorough.")] = 10,
+    seed: Annotated[
+        int, typer.Option("--seed", "-s", min=0, max=2**32 - 1, help="Same data and seed: same result.")
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Search data for a resonance of two fat jets, without a model of the signal.
+
+    Trees learn to tell the signal region in the mass of the two hardest fat jets from its sidebands, by the jets'
+    masses and τ21; the events that they pick are compared with what the sidebands make expect.
+
+    Example: hepfilter hunt lhco.root --signal-region 3300 3700 --sidebands 2800 4300
+    """
+    import json
+
+    from hepfilter.cli.terminal import event_progress
+    from hepfilter.errors import UsageError, nearest
+    from hepfilter.io.dijets import read_dijets
+    from hepfilter.io.sources import expand_sources
+
+    try:
+        from hepfilter.training.references import METHODS, MassWindow
+        from hepfilter.training.weak import WeakOptions, weak_search
+    except ModuleNotFoundError as error:
+        raise UsageError(f"hunt needs {error.name}, which is not installed: pip install 'hepfilter[train]'") from error
+    chosen = next((known for known in METHODS if known == method), None)
+    if chosen is None:
+        raise UsageError(f"no method {method!r}; methods: {', '.join(METHODS)}{nearest(method, METHODS)}")
+    window = MassWindow(low=region[0], high=region[1], lower=sidebands[0], upper=sidebands[1])
+    options = WeakOptions(method=chosen, folds=folds, members=members, seed=seed)
+    with event_progress() as progress:
+        events = read_dijets(expand_sources(files), jets=jets, progress=progress).events
+        result = weak_search(events.features, events.mass, window, options=options, progress=progress)
+    if as_json:
+        print(json.dumps(_as_data(result), indent=2))
+    else:
+        _print_result(result)
+
+
+def _as_data(result: "WeakResult") -> dict[str, Any]:
+    """The result without the events, as JSON data; what is not known is null."""
+    from dataclasses import asdict
+
+    return {
+        "events": len(result.scores),
+        "in_signal_region": int(result.in_region.sum()),
+        "in_sidebands": len(result.reference_scores),
+        "merit": result.merit if result.merit == result.merit else None,
+        "excesses": [asdict(found) for found in result.excesses],
+    }
+
+
+def _print_result(result: "WeakResult") -> None:
+    """One row for each selection."""
+    from rich.table import Table
+
+    from hepfilter.cli.terminal import stdout
+
+    table = Table(title="events of the signal region above threshold")
+    for column in ("background kept", "observed", "expected", "excess", "p-value", "significance"):
+        table.add_column(column)
+    for found in result.excesses:
+        table.add_row(*_cells(found))
+    console = stdout()
+    console.print(table)
+    console.print(
+        f"{counted(len(result.scores), 'event')}, {int(result.in_region.sum()):,} in the signal region, "
+        f"{len(result.reference_scores):,} in the sidebands; – where fewer than 10 (effective) of these lie above"
+    )
+
+
+def _cells(found: "RegionExcess") -> list[str]:
+    """A selection as text."""
+    if found.excess is None:
+        return [f"{found.selection:g}", "–", "–", "–", "–", "–"]
+    excess = found.excess
+    return [
+        f"{found.selection:g}",
+        f"{excess.observed:.0f}",
+        f"{excess.expected:.1f}",
+        f"{excess.excess:.1f} ± {excess.uncertainty:.1f}",
+        f"{excess.p_value:.2g}",
+        f"{excess.significance:.1f} σ",
+    ]

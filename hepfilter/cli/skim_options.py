@@ -1,0 +1,63 @@
+"""The arguments and options of `hepfilter skim`, by the panels of its help."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_selection = partial(typer.Option, rich_help_panel="Selection")
+_branches = partial(typer.Option, rich_help_panel="Branches")
+_output = partial(typer.Option, rich_help_panel="Output")
+_model = partial(typer.Option, rich_help_panel="Model")
+_running = partial(typer.Option, rich_help_panel="Running")
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE…", help="ROOT files: paths, globs, folders, @list.txt, file.root:tree, catalogue.yaml:DATASET."
+    ),
+]
+
+Where = Annotated[str | None, _selection(help="A selection expression, as in ROOT: 'nMuon >= 2 && Muon_pt[0] > 20'.")]
+Keep = Annotated[
+    str | None, _selection(help="The share of highest score to keep of all that pass the rest: 1%, 0.01 or 1/100.")
+]
+Threshold = Annotated[float | None, _selection(help="The lowest score to keep, in log-odds.")]
+LumiMask = Annotated[
+    Path | None, _selection(help="A certification (golden) JSON; Runs and LuminosityBlocks follow it.")
+]
+Events = Annotated[Path | None, _selection(help="A list of events to keep, run:luminosityBlock:event a line.")]
+Deduplicate = Annotated[bool, _selection("--deduplicate", help="Of events of one identity keep the first.")]
+Schema = Annotated[
+    str | None, _selection(help="A schema that ships, or a YAML file; found from the branches if not given.")
+]
+
+KeepBranches = Annotated[list[str] | None, _branches(help="Keep only branches of this name; a glob; may be repeated.")]
+DropBranches = Annotated[list[str] | None, _branches(help="Drop branches of this name; a glob; may be repeated.")]
+Branches = Annotated[Path | None, _branches(help="A keep/drop file as nanoAOD-tools reads it.")]
+Layout = Annotated[str, _branches(help="Where inputs differ in branches: strict, union or intersection.")]
+Fill = Annotated[
+    list[str] | None,
+    _branches(help="NAME=VALUE for events of inputs without branch NAME (union); may be repeated."),
+]
+
+Output = Annotated[Path, _output("--output", "-o", help="The ROOT file to write.")]
+Force = Annotated[bool, _output("--force", help="Replace an output that exists.")]
+SplitEvents = Annotated[int | None, _output(help="Begin a new output after so many events.")]
+SplitSize = Annotated[str | None, _output(help="Begin a new output after about this size: 2GB, 500MB.")]
+ListEvents = Annotated[Path | None, _output(help="Also write the identities of the kept events, for --events.")]
+Compression = Annotated[
+    str | None,
+    _output(
+        help="ALGORITHM:LEVEL, such as ZSTD:5, or none; if not given the first source's own, ZSTD:5 where TTrees "
+        "become RNTuples."
+    ),
+]
+Format = Annotated[str | None, _output(help="What trees become: rntuple or ttree; what each is if not given.")]
+
+Model = Annotated[str, _model(help="A model that ships, or a checkpoint file.")]
+Device = Annotated[str, _model(help="Where the model runs: auto, cpu or cuda.")]
+
+Workers = Annotated[int | None, _running(min=1, help="Processes that copy events; one a core if not given.")]
+AsJson = Annotated[bool, _running("--json", help="Print the report as JSON.")]

@@ -1,0 +1,69 @@
+"""The columns that a skim adds, and the order in which clusters are written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hepfilter.io.copying import Cluster, ClusterBaskets, Piece
+from hepfilter.skim.added import ENTRY, INTEREST, PASSED
+from hepfilter.skim.transfer import AddedValues, TreeTransfer
+
+SCORED = AddedValues(np.array([2, 5, 9]), {"interest": np.array([0.5, -1.0, 3.0], np.float32)})
+
+
+def test_the_columns_that_readers_know():
+    assert [(column.name, np.dtype(column.dtype)) for column in SCORED.columns()] == [
+        ("HepFilter_interest", np.float32),
+        ("HepFilter_passed", np.bool_),
+        ("HepFilter_entry", np.int64),
+    ]
+    assert AddedValues(np.array([2]), None).columns() == [PASSED, ENTRY]
+
+
+def test_each_entry_has_its_own_score():
+    values = SCORED.of(np.array([5, 9]))
+    assert {name: column.tolist() for name, column in values.items()} == {
+        INTEREST.name: [-1.0, 3.0],
+        PASSED.name: [True, True],
+        ENTRY.name: [5, 9],
+    }
+    assert values[INTEREST.name].dtype == np.float32
+    assert set(AddedValues(np.array([2]), None).of(np.array([2]))) == {PASSED.name, ENTRY.name}
+
+
+class Output:
+    """Stands for a SkimOutput: keeps what is written to its events."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[int, list[int], dict[str, list[Any]]]] = []
+
+    @contextmanager
+    def new_events(self, _layout: object, columns: object) -> Iterator["Output"]:
+        assert columns == SCORED.columns()
+        yield self
+
+    def write_cluster(self, count: int, baskets: list[int], columns: dict[str, npt.NDArray[Any]]) -> None:
+        self.written.append((count, baskets, {name: values.tolist() for name, values in columns.items()}))
+
+
+def test_an_output_gets_its_clusters_with_the_values_of_all_their_pieces():
+    other = AddedValues(np.array([0, 2]), {"interest": np.array([7.0, 8.0], np.float32)})
+    clusters = [
+        Cluster(0, (Piece(0, np.array([2, 5])),)),
+        Cluster(1, (Piece(0, np.array([9])), Piece(1, np.array([0, 2])))),
+        Cluster(1, (Piece(1, np.array([2])),)),
+    ]
+    streams = [iter([ClusterBaskets([group * 10 + n], 100 + group) for n in range(3)]) for group in range(2)]
+    transfer = TreeTransfer(SimpleNamespace(clusters=clusters, layout=None), streams, [SCORED, other])
+    first, second = Output(), Output()
+    assert list(transfer.write(first, 0)) == [2]
+    assert transfer.bytes_read == 201
+    assert list(transfer.write(second, 1)) == [3, 1]
+    assert transfer.bytes_read == 603
+    assert [baskets for _, baskets, _ in first.written + second.written] == [[0, 10], [1, 11], [2, 12]]
+    assert second.written[0][2][ENTRY.name] == [9, 0, 2]
+    assert second.written[0][2][INTEREST.name] == [3.0, 7.0, 8.0]

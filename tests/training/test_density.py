@@ -1,0 +1,162 @@
+"""Heads are fitted to the latent vectors of background, and to nothing else."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hepfilter.config.graph import load_graph_specification
+from hepfilter.config.model import FlowHead, HeadDefinition, MahalanobisHead, SvddHead
+from hepfilter.config.training import HeadFit, TrainingConfig
+from hepfilter.errors import TrainingError
+from hepfilter.evaluation.metrics import roc_auc
+from hepfilter.graphs.labelled import LabelledGraphs, read_labelled
+from hepfilter.io.sources import Source
+from hepfilter.models.architectures import build_network
+from hepfilter.models.checkpoint import load
+from hepfilter.models.density import Flow, LatentHead
+from hepfilter.models.network import GraphNetwork
+from hepfilter.scoring.scorer import Scorer
+from hepfilter.training import density
+from hepfilter.training.density import fit_heads
+from hepfilter.training.run import train
+from tests.graph_records import definition, network
+from tests.training.simulated import CONFIG, write_sample
+
+OBJECTS = load_graph_specification("objects")
+HEADS: tuple[HeadDefinition, ...] = (
+    FlowHead(name="density", couplings=4, width=16),
+    SvddHead(name="sphere", width=8),
+    MahalanobisHead(name="centres"),
+)
+QUICK = HeadFit(epochs=6, batch_size=128, learning_rate=5e-3)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sample(tmp_path_factory.mktemp("sample") / "s.root", events_each=400)
+
+
+@pytest.fixture(scope="module")
+def data(sample: Path) -> LabelledGraphs:
+    return read_labelled([Source(str(sample))], OBJECTS, split_seed=1, progress=lambda *_: None)
+
+
+def targets(data: LabelledGraphs) -> np.ndarray:
+    return np.searchsorted([0, 1, 100, 102], data.labels)
+
+
+def fresh() -> GraphNetwork:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        built = build_network(definition(OBJECTS).model_copy(update={"heads": HEADS}))
+        built.load_state_dict(network(OBJECTS).state_dict(), strict=False)
+        return built.eval()
+
+
+def fitted(data: LabelledGraphs, **options: object) -> GraphNetwork:
+    built = fresh()
+    parts = data.select(data.split_hash < 0.7), data.select(data.split_hash >= 0.7)
+    both = targets(parts[0]), targets(parts[1])
+    fit_heads(built, *parts, targets=both, options=QUICK.model_copy(update=options), device="cpu")
+    return built
+
+
+@pytest.fixture(scope="module")
+def network_with_heads(data: LabelledGraphs) -> GraphNetwork:
+    return fitted(data)
+
+
+def scores(built: GraphNetwork, data: LabelledGraphs) -> torch.Tensor:
+    with torch.inference_mode():
+        return built.unlikeness(built.embed_padded(data.graphs))
+
+
+def test_each_head_finds_signals_that_it_never_saw(network_with_heads: GraphNetwork, data: LabelledGraphs) -> None:
+    test = data.select(data.split_hash >= 0.7)
+    is_signal = targets(test) >= 2
+    for name, values in zip(network_with_heads.heads, scores(network_with_heads, test).T.numpy(), strict=True):
+        assert roc_auc(values[is_signal], values[~is_signal]) > 0.7, name
+
+
+def test_the_flow_is_denser_where_background_is(network_with_heads: GraphNetwork, data: LabelledGraphs) -> None:
+    """Its mean −ln p of other background is below that of the normal distribution that it began as."""
+    test = data.select((data.split_hash >= 0.7) & (targets(data) < 2))
+    flow = network_with_heads.heads["density"]
+    with torch.inference_mode():
+        whitened = flow.whitened(network_with_heads.embed_padded(test.graphs))  # type: ignore[operator]
+        normal = 0.5 * (whitened.square().sum(1) + whitened.shape[1] * np.log(2 * np.pi))
+    assert scores(network_with_heads, test)[:, 0].mean() < normal.mean() - 1.0
+
+
+def test_nothing_but_the_heads_changes(network_with_heads: GraphNetwork) -> None:
+    before, after = fresh().state_dict(), network_with_heads.state_dict()
+    changed = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"density", "sphere", "centres"}
+    assert not any(weight.requires_grad for weight in network_with_heads.heads.parameters())
+
+
+def test_signals_and_their_weights_do_not_matter(network_with_heads: GraphNetwork, data: LabelledGraphs) -> None:
+    fewer = fitted(data.select((targets(data) < 2) | (data.split_hash < 0.35)))
+    both = [built.state_dict().values() for built in (fewer, network_with_heads)]
+    assert all(torch.equal(a, b) for a, b in zip(*both, strict=True))
+
+
+def test_the_seed_decides(network_with_heads: GraphNetwork, data: LabelledGraphs) -> None:
+    again, other = fitted(data), fitted(data, seed=2)
+    wanted = scores(network_with_heads, data)
+    assert torch.equal(scores(again, data), wanted)
+    assert not torch.equal(scores(other, data)[:, 0], wanted[:, 0])
+
+
+def test_the_weights_are_those_of_the_best_epoch(data: LabelledGraphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With so high a learning rate the loss rises again; patience ends it."""
+    seen: list[tuple[float, dict[str, torch.Tensor]]] = []
+    loss_of = density._loss
+
+    def noted(head: LatentHead, *arguments: object) -> torch.Tensor:
+        loss = loss_of(head, *arguments)  # type: ignore[arg-type]
+        if not torch.is_grad_enabled() and isinstance(head, Flow):
+            seen.append((float(loss), copy.deepcopy(head.state_dict())))
+        return loss
+
+    monkeypatch.setattr(density, "_loss", noted)
+    found = fitted(data, learning_rate=0.3, epochs=30, patience=1).heads["density"].state_dict()
+    losses = [loss for loss, _ in seen]
+    best = int(np.argmin(losses))
+    assert len(losses) - 1 - best == 1
+    assert all(torch.equal(found[name], seen[best][1][name]) for name in found)
+
+
+def test_a_loss_that_is_not_finite(data: LabelledGraphs) -> None:
+    with pytest.raises(TrainingError, match=r"head density: the loss is not finite.*head_fit\.learning_rate"):
+        fitted(data, learning_rate=1e30)
+
+
+def test_a_background_without_events(data: LabelledGraphs) -> None:
+    with pytest.raises(TrainingError, match="class top: no events"):
+        fitted(data.select(targets(data) != 1))
+
+
+def test_a_training_with_all_of_it(sample: Path, tmp_path: Path) -> None:
+    """Through YAML, checkpoint and scorer; with no heads and terms the checkpoint has none of it."""
+    plain = CONFIG.model_dump(mode="json") | {"fit": {"epochs": 1, "batch_size": 256}}
+    more = copy.deepcopy(plain)
+    more["heads"] = [head.model_dump(mode="json") for head in HEADS]
+    more["head_fit"] = {"epochs": 1}
+    more["fit"] |= {
+        "contrastive": {"weight": 0.5},
+        "decorrelate": {"observable": "hardness", "weight": 1.0},
+    }
+    for name, config in (("plain", plain), ("more", more)):
+        path = tmp_path / f"{name}.safetensors"
+        train(TrainingConfig.model_validate(config), [Source(str(sample))], path, device="cpu")
+    without, found = (load(tmp_path / f"{name}.safetensors") for name in ("plain", "more"))
+    assert not without.metadata.definition.heads and not without.network.heads
+    assert found.metadata.definition.heads == HEADS
+    assert found.metadata.model_hash != without.metadata.model_hash
+    names = set(found.network.state_dict()) - set(without.network.state_dict())
+    assert names and all(name.startswith("heads.") for name in names)
+    assert Scorer(tmp_path / "more.safetensors", device="cpu").names == ("interest", "density", "sphere", "centres")

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from hepfilter.io.converting import Chosen
-from hepfilter.io.copying import ClusterBaskets, CopyPlan, Piece
+from hepfilter.io.copying import Cluster, CopyPlan, Piece
 from hepfilter.io.ntuple import NTupleLayout
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.sources import Source
-from hepfilter.io.tree_values import ClusterValues
 from hepfilter.io.writing import Column
 from hepfilter.skim.added import ENTRY, PASSED, added_columns, score_column
 
@@ -38,54 +37,44 @@ class AddedValues:
         return values | {score_column(name).name: scores[places] for name, scores in (self.scores or {}).items()}
 
 
-class TreeTransfer:
-    """From TTrees: each stream yields the baskets of a group of branches, cluster by cluster."""
+class _ByClusters:
+    """From TTrees: each stream yields what a group of branches holds, cluster by cluster."""
 
-    def __init__(
-        self, plan: CopyPlan, streams: Sequence[Iterator[ClusterBaskets]], values: Sequence[AddedValues]
-    ) -> None:
+    def __init__(self, plan: CopyPlan, streams: Sequence[Iterator[Any]], values: Sequence[AddedValues]) -> None:
         self._plan = plan
         self._streams = streams
         self._values = values
         self.bytes_read = 0
+
+    def _groups(self, number: int) -> Iterator[tuple[Cluster, list[Any], dict[str, npt.NDArray[Any]]]]:
+        """The clusters of output `number`, with what each stream holds of them and the values of added columns."""
+        for cluster in (cluster for cluster in self._plan.clusters if cluster.output == number):
+            groups = [next(stream) for stream in self._streams]
+            yield cluster, groups, _columns(self._values, cluster.pieces)
+            self.bytes_read += sum(group.bytes_read for group in groups)
+
+
+class TreeTransfer(_ByClusters):
+    """From TTrees into a TTree, by streams of `ClusterBaskets`."""
 
     def write(self, out: SkimOutput, number: int) -> Iterator[int]:
         """Write the clusters of output `number`; the events of each."""
         with out.new_events(self._plan.layout, self._values[0].columns()) as events:
-            for cluster in (cluster for cluster in self._plan.clusters if cluster.output == number):
-                copied = [next(stream) for stream in self._streams]
-                baskets = [basket for group in copied for basket in group.baskets]
-                events.write_cluster(cluster.count, baskets, _columns(self._values, cluster.pieces))
-                self.bytes_read += sum(group.bytes_read for group in copied)
+            for cluster, groups, columns in self._groups(number):
+                events.write_cluster(cluster.count, [basket for group in groups for basket in group.baskets], columns)
                 yield cluster.count
 
 
-class ImportTransfer:
-    """From TTrees into an RNTuple: each stream yields the values of a group of branches, cluster by cluster."""
-
-    def __init__(
-        self, plan: CopyPlan, streams: Sequence[Iterator[ClusterValues]], values: Sequence[AddedValues]
-    ) -> None:
-        self._plan = plan
-        self._streams = streams
-        self._values = values
-        self.bytes_read = 0
+class ImportTransfer(_ByClusters):
+    """From TTrees into an RNTuple, by streams of `ClusterValues`."""
 
     def write(self, out: SkimOutput, number: int) -> Iterator[int]:
         """Write the clusters of output `number`; the events of each."""
         with out.imported_events(self._plan, self._values[0].columns()) as events:
-            for cluster in (cluster for cluster in self._plan.clusters if cluster.output == number):
-                found = [next(stream) for stream in self._streams]
-                values = {name: own for group in found for name, own in group.values.items()}
-                events.write_cluster(cluster, values, _columns(self._values, cluster.pieces))
-                self.bytes_read += sum(group.bytes_read for group in found)
+            for cluster, groups, columns in self._groups(number):
+                values = {name: own for group in groups for name, own in group.values.items()}
+                events.write_cluster(cluster, values, columns)
                 yield cluster.count
-
-
-def _columns(values: Sequence[AddedValues], pieces: Sequence[Piece]) -> dict[str, npt.NDArray[Any]]:
-    """The values of the added columns for the events of these pieces."""
-    parts = [values[piece.source].of(piece.entries) for piece in pieces]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 class NTupleTransfer:
@@ -119,3 +108,9 @@ class NTupleTransfer:
             return
         self.bytes_read += out.copy_ntuple(self._name, self._layout, own, columns=columns, added=added)
         yield sum(len(piece.entries) for piece in pieces)
+
+
+def _columns(values: Sequence[AddedValues], pieces: Sequence[Piece]) -> dict[str, npt.NDArray[Any]]:
+    """The values of the added columns for the events of these pieces."""
+    parts = [values[piece.source].of(piece.entries) for piece in pieces]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -67,11 +67,17 @@ def train(
     """
     started = time.perf_counter()
     classes = training_classes(config, exclude=exclude)
-    graph = load_graph_specification(config.graph)
-    with open_events(sources, graph, cache=cache, split_seed=config.split.seed, progress=progress) as data:
+    # before any file is read: a wrong name in the configuration is told at once
+    definition = ModelDefinition(
+        graph=load_graph_specification(config.graph),
+        architecture=load_architecture(config.architecture),
+        classes=event_classes(classes),
+        heads=config.heads,
+    )
+    with open_events(sources, definition.graph, cache=cache, split_seed=config.split.seed, progress=progress) as data:
         return _train(
-            config, classes, data, output, device=device, resume=resume, logs=logs, progress=progress, told=told,
-            started=started,
+            config, classes, definition, data, output,
+            device=device, resume=resume, logs=logs, progress=progress, told=told, started=started,
         )  # fmt: skip
 
 
@@ -83,6 +89,7 @@ def state_path(output: Path) -> Path:
 def _train(
     config: TrainingConfig,
     classes: Sequence[TrainingClass],
+    definition: ModelDefinition,
     data: CachedGraphs,
     output: Path,
     *,
@@ -97,12 +104,6 @@ def _train(
     _refuse_unknown_labels(data, classes)
     parts = split_data(data, config.split)
     trained = [_seen(part, classes) for part in (parts.training, parts.validation)]
-    definition = ModelDefinition(
-        graph=data.specification,
-        architecture=load_architecture(config.architecture),
-        classes=event_classes(classes),
-        heads=config.heads,
-    )
     wanted = targets(trained[0].labels, classes), targets(trained[1].labels, classes)
     state = state_path(output)
     fitted = fit(

@@ -1,12 +1,12 @@
 """How good the physics is, beside simple methods and peers: same events and same splits for all methods.
 
-    python benchmarks/physics.py lhco lhco.root --share 0.1 --epochs 10 [--weaver]
-    python benchmarks/physics.py unseen trigger.root --train interest-objects [--group dijet --group lepton]
+    python benchmarks/physics.py lhco lhco.root --graph jets --epochs 15 [--weaver]
+    python benchmarks/physics.py unseen others.root qcd.root --train interest-objects [--group dijet]
     python benchmarks/physics.py weak lhco.root --members 50
 
-`hepfilter simulate --set lhco --size small` and `--set trigger --size quick` make the samples. Each protocol prints
-Markdown tables and with -o writes all figures as JSON; what it does stands in benchmarks/protocols. Graphs and models
-are kept in --folder, and taken from there if the benchmark is run again.
+`hepfilter simulate --set lhco --size small` makes lhco.root, docs/models/interest-objects.md tells how the others are
+made. Each protocol prints Markdown tables and with -o writes all figures as JSON; what it does stands in
+benchmarks/protocols. Graphs and models are kept in --folder, and taken from there if the benchmark is run again.
 """
 
 import argparse

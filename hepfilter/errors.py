@@ -38,6 +38,12 @@ class VerificationError(HepfilterError):
     exit_code = 4
 
 
+class TriggerError(HepfilterError):
+    """A menu whose input drifted, or whose decisions changed, beyond what is allowed."""
+
+    exit_code = 4
+
+
 class CheckpointError(HepfilterError):
     """A model file that is corrupt, newer than this version, or lacks what is asked of it."""
 

@@ -11,10 +11,12 @@ _FIELDS = ("pt", "eta", "phi", "mass", "tau1", "tau2")
 
 
 def write_fat_jets(
-    path: Path, n_background: int, n_signal: int, *, seed: int = 1, n_lonely: int = 0, truth: bool = True
-) -> Path:
+    path: Path, n_background: int, n_signal: int, *, seed: int = 1, n_lonely: int = 0, truth: bool = True,
+    weight: tuple[float, float, float] | None = None,
+) -> Path:  # fmt: skip
     """Pairs of jets back to back with a falling mass of the pair; signal (label 100) at 3.5 TeV with 500 and 100 GeV.
 
+    `weight` gives generator weights: the first and the last of background, which rise in between, and that of signal.
     The first `n_lonely` events have one jet only. The background's jet masses rise with the mass of the pair a little,
     as those of QCD do.
     """
@@ -40,8 +42,13 @@ def write_fat_jets(
     arrays = {f"AK10Jet_{name}": (columns[order][kept].astype(np.float32), counts) for name, columns in values.items()}
     columns = [Column(f"AK10Jet_{name}", "float32", counter="nAK10Jet") for name in _FIELDS]
     if truth:
-        columns.append(Column("HepFilterTruth_label", "int32"))
+        columns += [Column("HepFilterTruth_label", "int32"), Column("HepFilterTruth_isSignal", "bool")]
         arrays["HepFilterTruth_label"] = np.where(is_signal, SIGNAL, 0)[order]
+        arrays["HepFilterTruth_isSignal"] = is_signal[order]
+    if weight is not None:
+        columns.append(Column("genWeight", "float32"))
+        weights = np.r_[np.linspace(*weight[:2], n_background), np.full(n_signal, weight[2])]
+        arrays["genWeight"] = weights[order].astype(np.float32)
     with create_root(path) as out, out.new_tree("Events", columns) as tree:
         tree.extend(arrays)
     return path

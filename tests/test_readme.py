@@ -21,19 +21,28 @@ def blocks(language: str) -> list[str]:
     return [text for name, text in found if name == language]
 
 
+def yaml_of(name: str) -> str:
+    """The YAML block that begins with this name."""
+    (text,) = [text for text in blocks("yaml") if text.startswith(f"name: {name}\n")]
+    return text
+
+
 def test_every_command_is_in_the_readme_and_every_option_exists(capsys):
-    names = {command.callback.__name__ for command in app.registered_commands}
-    lines = [line.strip() for block in blocks("") for line in block.splitlines() if line.startswith("hepfilter ")]
-    assert {line.split()[1] for line in lines} == names
+    names = {(command.callback.__name__,) for command in app.registered_commands}
+    groups = {group.name: group.typer_instance.registered_commands for group in app.registered_groups}
+    names |= {(group, command.callback.__name__) for group, commands in groups.items() for command in commands}
+    lines = [line.split()[1:] for block in blocks("") for line in block.splitlines() if line.startswith("hepfilter ")]
+    shown = [(tuple(words[: 2 if words[0] in groups else 1]), words) for words in lines]
+    assert {name for name, _ in shown} == names
     for name in names:
-        run([name, "--help"])
+        run([*name, "--help"])
         text = capsys.readouterr().out
-        options = {word for line in lines if line.split()[1] == name for word in line.split() if word.startswith("-")}
+        options = {word for own, words in shown if own == name for word in words if word.startswith("-")}
         assert all(option.split("=")[0] in text for option in options), (name, options)
 
 
 def test_the_readmes_schema_reads_a_file_as_it_says(tmp_path, untrained_model):
-    (tmp_path / "mine.yaml").write_text(blocks("yaml")[0])
+    (tmp_path / "mine.yaml").write_text(yaml_of("mine"))
     schema = load_yaml(tmp_path / "mine.yaml", Schema)
     assert schema.trees == ("events",)
     flat = [Column(name, "uint32") for name in ("run", "lumi")] + [Column("event", "uint64")]
@@ -65,13 +74,17 @@ def test_the_documented_card_makes_events_as_it_says(tmp_path):
     assert names[:2] == ["qcd@15", "qcd@50"] and "zprime_tt@500" in names
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2, 3])
 def test_the_readmes_python_runs(tmp_path, monkeypatch, number):
     monkeypatch.chdir(tmp_path)
     Path("data").mkdir()
     make_nano(tmp_path / "data" / "a.root", 200)
+    Path("my-menu.yaml").write_text(yaml_of("my-menu"))
     names: dict[str, object] = {}
     for code in blocks("python")[: number + 1]:
         exec(compile(code, "README.md", "exec"), names)
     assert names["report"].written == 2
-    assert number == 0 or len(names["interest"]) == 2
+    assert number == 0 or len(names["interest"]) == (2 if number == 1 else 200)
+    if number == 3:
+        assert len(names["kept"]["event"]) < 100 < names["spectrum"].sum() < 400
+        assert 0 < names["efficiency"] < 1

@@ -3,6 +3,7 @@
 For each signal, on the same test events: the network trained without its group, the unsupervised baselines, HT, and
 trees dedicated to it (trained on that very signal, on all observables). In two measures: the physical mix, and
 background weighted to the signal's own hardness, where the threshold is taken too (`hepfilter.evaluation.families`).
+`combined` is Fisher's combination of all scores of the network, with p-values from the background of the training.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from hepfilter.config.card import load_cards
 from hepfilter.config.graph import load_graph_specification
@@ -27,17 +29,22 @@ from hepfilter.graphs.caching import cached_graphs
 from hepfilter.io.events import find_events
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
+from hepfilter.scoring.calibration import COMBINED, INTEREST, fit_calibration
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.training.classes import training_classes
 from hepfilter.training.run import train
 from protocols.tables import number, print_table, write_json
 
 TARGET = 1e-2
-DEDICATED, INTEREST = "dedicated", "interest"
+DEDICATED = "dedicated"
+OURS = (INTEREST, COMBINED)
 PHYSICAL = ", physical"
 LEARNING = tuple(name for name in UNSUPERVISED if name not in BASELINES)
 SIMPLE = (*UNSUPERVISED, *(name + PHYSICAL for name in LEARNING))
-"""What `interest` must beat; see `unsupervised`."""
+"""What our scores must beat; see `unsupervised`."""
+SIGNIFICANT = 0.05
+"""Two-sided p-value below which a difference is more than chance."""
+VERDICTS = ("worse", "equal", "better")
 _ENTRIES = 20_000
 Scores = NDArray[np.floating[Any]]
 
@@ -53,11 +60,28 @@ class Signal:
 
 
 @dataclass(frozen=True)
+class Duel:
+    """Signal events that one score finds in the physical mix and the other does not, and the other way round."""
+
+    won: int
+    lost: int
+
+    @property
+    def verdict(self) -> str:
+        """One of `VERDICTS`, by McNemar's exact test (Psychometrika 12 (1947) 153)."""
+        decided = self.won + self.lost
+        if decided == 0 or binomtest(self.won, decided).pvalue >= SIGNIFICANT:
+            return "equal"
+        return "better" if self.won > self.lost else "worse"
+
+
+@dataclass(frozen=True)
 class SignalResult:
     """One signal in both measures, by the model left without its group, the baselines and dedicated trees."""
 
     signal: Signal
     by_measure: Mapping[Measure, Comparison]
+    duels: Mapping[str, Mapping[str, "Duel"]]
 
     def efficiency(self, measure: Measure, score: str) -> float:
         """Signal efficiency at `TARGET`; NaN where background is too scarce."""
@@ -97,6 +121,7 @@ def run(
         write_json(output, {"training": config.model_dump(mode="json"), "target": TARGET, "signals": results})
     for measure in MEASURES:
         report(measure, results)
+    report_duels(results)
 
 
 def read(config: TrainingConfig, sources: list[Source], folder: Path) -> Data:
@@ -158,7 +183,12 @@ def interest(
     told = scorer.metadata.provenance
     if TrainingConfig.model_validate(told["training"]) != config or not families <= {*told["excluded_families"]}:
         raise SystemExit(f"{model}: is of another training; remove it, or give another --folder")
-    return dict(model_scores(scorer, data.graphs.select(data.test)))
+    seen = data.graphs.select(data.training & data.background)
+    calibration = fit_calibration(
+        model_scores(scorer, seen), seen.weights, model_hash=scorer.model_hash, background={"part": "training"}
+    )
+    scores = model_scores(scorer, data.graphs.select(data.test))
+    return dict(scores) | {COMBINED: -np.log(calibration.combine(scores).values)}
 
 
 def dedicated(data: Data, signal: Signal) -> Scores:
@@ -175,7 +205,18 @@ def result_of(signal: Signal, data: Data, scores: Mapping[str, Scores]) -> Signa
     background = data.background[data.test]
     scored = ScoredEvents(test.labels, test.weights, test.observables, background, scores, (family,))
     (found,) = family_results(scored)
-    return SignalResult(signal, {measure: found.comparison(measure) for measure in MEASURES})
+    passed = {}
+    for name, separation in found.physical.by_score.items():
+        point = separation.working_points[TARGET]
+        if point is None:
+            raise SystemExit(f"{name}: too little background for {TARGET:g}; simulate more")
+        passed[name] = scores[name][scored.signal(family)] >= point.threshold
+    duels = {ours: {other: duel(passed[ours], passed[other]) for other in (*SIMPLE, DEDICATED)} for ours in OURS}
+    return SignalResult(signal, {measure: found.comparison(measure) for measure in MEASURES}, duels)
+
+
+def duel(ours: NDArray[np.bool_], other: NDArray[np.bool_]) -> Duel:
+    return Duel(int(np.count_nonzero(ours & ~other)), int(np.count_nonzero(other & ~ours)))
 
 
 def report(measure: Measure, results: list[SignalResult]) -> None:
@@ -190,13 +231,24 @@ def report(measure: Measure, results: list[SignalResult]) -> None:
         rows.append(["", name, *(number(_average(average, values), 3) for values in table.values())])
         ratios = ["–" if score == DEDICATED else number(_average(average, ratio(table, score)), 3) for score in scores]
         rows.append(["", f"{name} of score / dedicated", *ratios])
+    rows.append(["", "signals known", *(str(np.count_nonzero(~np.isnan(values))) for values in table.values())])
     print_table(f"unseen signals, efficiency at {TARGET:g} background, {measure}", ["group", "signal", *scores], rows)
-    simple = np.fmax.reduce([table[score] for score in SIMPLE])
-    known = ~np.isnan(table[INTEREST] + simple)
-    beaten = float(np.mean(table[INTEREST][known] > simple[known])) if known.any() else float("nan")
-    print(
-        f"\n{INTEREST} beats HT and every unsupervised baseline in {number(100 * beaten, 0)} % of {known.sum()} signals"
-    )
+
+
+def report_duels(results: list[SignalResult]) -> None:
+    """In how many signals our scores find more than a simple method, as many within statistics, or fewer."""
+    rows = []
+    for ours in OURS:
+        simple = [
+            {other: found for other, found in result.duels[ours].items() if other in SIMPLE} for result in results
+        ]
+        against = {other: [[result.duels[ours][other]] for result in results] for other in (*SIMPLE, DEDICATED)}
+        for other, fought in {**against, "every simple method": [list(found.values()) for found in simple]}.items():
+            worst = [min((duel.verdict for duel in duels), key=VERDICTS.index) for duels in fought]
+            higher = sum(all(duel.won > duel.lost for duel in duels) for duels in fought)
+            rows.append([ours, other, str(higher), *(str(worst.count(verdict)) for verdict in reversed(VERDICTS))])
+    title = f"{len(results)} signals: where a score finds more than another at {TARGET:g} background, physical"
+    print_table(title, ["score", "against", "more events", *reversed(VERDICTS)], rows)
 
 
 def ratio(table: Mapping[str, NDArray[np.float64]], score: str) -> NDArray[np.float64]:

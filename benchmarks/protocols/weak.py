@@ -108,7 +108,8 @@ def draw(pool: Pool, n_signal: int, seed: int) -> NDArray[np.int64]:
 
 
 def point_of(result: WeakResult, is_signal: NDArray[np.bool_]) -> WorkingPoint | None:
-    signal, background = (result.scores[result.in_region & part] for part in (is_signal, ~is_signal))
+    """Folds are joined by the share of the reference that scores as high: that needs no labels."""
+    signal, background = (-result.shares[result.in_region & part] for part in (is_signal, ~is_signal))
     return working_point(signal, BackgroundScores(background), target=TARGET)
 
 

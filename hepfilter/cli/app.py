@@ -18,6 +18,8 @@ from hepfilter.cli.inspect import inspect
 from hepfilter.cli.merge import merge
 from hepfilter.cli.panels import PanelledCommand
 from hepfilter.cli.pipes import guarded_stdout
+from hepfilter.cli.rates import app as rates
+from hepfilter.cli.score import score
 from hepfilter.cli.simulate import simulate
 from hepfilter.cli.skim import skim
 from hepfilter.cli.train import train
@@ -25,8 +27,9 @@ from hepfilter.cli.verify import verify
 from hepfilter.errors import HepfilterError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-for command in (inspect, simulate, convert, train, calibrate, evaluate, hunt, skim, verify, merge, bench):
+for command in (inspect, simulate, convert, train, calibrate, evaluate, hunt, score, skim, verify, merge, bench):
     app.command(cls=PanelledCommand, context_settings={"max_content_width": 120})(command)
+app.add_typer(rates, name="rates")
 
 
 def _print_version(wanted: bool) -> None:

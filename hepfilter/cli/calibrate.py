@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 def calibrate(
     model: Annotated[str, typer.Argument(help="A model that ships, or a checkpoint file.")],
     data: Annotated[
-        list[str], typer.Argument(metavar="DATA…", help="Background events: paths, globs, folders, @list.txt.")
-    ],
+        list[str] | None, typer.Argument(metavar="DATA…", help="Background events: paths, globs, folders, @list.txt.")
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="S.parquet", help="Scores that `hepfilter score` wrote, all of background, in place of DATA."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The calibrated checkpoint; MODEL itself is written anew if not given."),
@@ -42,19 +48,31 @@ def calibrate(
     import json
 
     from hepfilter.cli.terminal import event_progress
+    from hepfilter.errors import UsageError
     from hepfilter.io.sources import expand_sources
     from hepfilter.scoring.calibrating import calibrate as run
+    from hepfilter.scoring.calibrating_stored import calibrate_stored
 
+    if (scores is None) == (not data):
+        raise UsageError(
+            "calibrate needs DATA or --scores, one of them: hepfilter calibrate my-model.safetensors background.root"
+        )
+    if scores is not None and (background or trained_on):
+        raise UsageError("--scores: all of its events are background; --background and --trained-on go with DATA")
     with event_progress() as progress:
-        report = run(
-            model,
-            expand_sources(data),
-            output=output,
-            background=background or (),
-            trained_on=trained_on,
-            device=device,
-            force=force,
-            progress=progress,
+        report = (
+            calibrate_stored(model, scores, output=output, force=force)
+            if scores is not None
+            else run(
+                model,
+                expand_sources(data or ()),
+                output=output,
+                background=background or (),
+                trained_on=trained_on,
+                device=device,
+                force=force,
+                progress=progress,
+            )
         )
     if as_json:
         print(json.dumps(dataclasses.asdict(report), indent=2))

@@ -46,8 +46,7 @@ def evaluate(
     """
     import json
 
-    from hepfilter.cli.performance import plain_data
-    from hepfilter.cli.terminal import event_progress
+    from hepfilter.cli.terminal import event_progress, plain_data
     from hepfilter.evaluation.run import EvaluationOptions
     from hepfilter.evaluation.run import evaluate as run
     from hepfilter.io.container import refuse_output

@@ -1,5 +1,6 @@
 """`hepfilter hunt`."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -7,18 +8,23 @@ import typer
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
+    from hepfilter.io.dijets import DijetSample
+    from hepfilter.training.references import MassWindow, Method
     from hepfilter.training.weak import RegionExcess, WeakResult
+
+_EXAMPLE = "--signal-region 3300 3700 --sidebands 2800 4300"
 
 
 def hunt(
     files: Annotated[list[str], typer.Argument(metavar="FILE…", help="ROOT files with fat jets.", show_default=False)],
     region: Annotated[
-        tuple[float, float], typer.Option("--signal-region", metavar="LOW HIGH", help="GeV.", show_default=False)
-    ],
+        tuple[float, float] | None,
+        typer.Option("--signal-region", metavar="LOW HIGH", help="GeV; needed.", show_default=False),
+    ] = None,
     sidebands: Annotated[
-        tuple[float, float],
-        typer.Option(metavar="LOWER UPPER", help="Where the sidebands end, in GeV.", show_default=False),
-    ],
+        tuple[float, float] | None,
+        typer.Option(metavar="LOWER UPPER", help="Where the sidebands end, in GeV; needed.", show_default=False),
+    ] = None,
     jets: Annotated[str, typer.Option(help="Collection of fat jets with pt, eta, phi, mass, tau1, tau2.")] = "AK10Jet",
     method: Annotated[
         str,
@@ -34,44 +40,75 @@ def hunt(
     """Search data for a resonance of two fat jets, without a model of the signal.
 
     Trees learn to tell the signal region in the mass of the two hardest fat jets from its sidebands, by the jets'
-    masses and τ21; the events that they pick are compared with what the sidebands make expect.
+    masses and τ21; the events that they pick are compared with what the sidebands make expect. All events count alike,
+    as data do: generator weights are not used.
 
     Example: hepfilter hunt lhco.root --signal-region 3300 3700 --sidebands 2800 4300
     """
     import json
 
     from hepfilter.cli.terminal import event_progress
-    from hepfilter.errors import UsageError, nearest
+    from hepfilter.errors import UsageError
     from hepfilter.io.dijets import read_dijets
     from hepfilter.io.sources import expand_sources
 
     try:
-        from hepfilter.training.references import METHODS, MassWindow
         from hepfilter.training.weak import WeakOptions, weak_search
     except ModuleNotFoundError as error:
         raise UsageError(f"hunt needs {error.name}, which is not installed: pip install 'hepfilter[train]'") from error
-    chosen = next((known for known in METHODS if known == method), None)
-    if chosen is None:
-        raise UsageError(f"no method {method!r}; methods: {', '.join(METHODS)}{nearest(method, METHODS)}")
-    window = MassWindow(low=region[0], high=region[1], lower=sidebands[0], upper=sidebands[1])
-    options = WeakOptions(method=chosen, folds=folds, members=members, seed=seed)
+    window = _window(region, sidebands)
+    options = WeakOptions(method=_method(method), folds=folds, members=members, seed=seed)
     with event_progress() as progress:
-        events = read_dijets(expand_sources(files), jets=jets, progress=progress).events
-        result = weak_search(events.features, events.mass, window, options=options, progress=progress)
+        sample = read_dijets(expand_sources(files), jets=jets, progress=progress)
+        _tell_if_simulated(sample)
+        result = weak_search(sample.events.features, sample.events.mass, window, options=options, progress=progress)
     if as_json:
-        print(json.dumps(_as_data(result), indent=2))
+        print(json.dumps(_as_data(result, sample), indent=2))
     else:
         _print_result(result)
 
 
-def _as_data(result: "WeakResult") -> dict[str, Any]:
+def _window(region: tuple[float, float] | None, sidebands: tuple[float, float] | None) -> "MassWindow":
+    """The regions in mass; UsageError without both."""
+    from hepfilter.errors import UsageError
+    from hepfilter.training.references import MassWindow
+
+    if region is None or sidebands is None:
+        lacking = "--signal-region LOW HIGH" if region is None else "--sidebands LOWER UPPER"
+        raise UsageError(f"hunt needs {lacking}, in GeV, as in: hepfilter hunt lhco.root {_EXAMPLE}")
+    return MassWindow(low=region[0], high=region[1], lower=sidebands[0], upper=sidebands[1])
+
+
+def _method(name: str) -> "Method":
+    """The method of this name; UsageError if there is none."""
+    from hepfilter.errors import UsageError, nearest
+    from hepfilter.training.references import METHODS
+
+    chosen = next((known for known in METHODS if known == name), None)
+    if chosen is None:
+        raise UsageError(f"no method {name!r}; methods: {', '.join(METHODS)}{nearest(name, METHODS)}")
+    return chosen
+
+
+def _tell_if_simulated(sample: "DijetSample") -> None:
+    """On stderr, that weights and marks are not used; UsageError where events that count alike are no data."""
+    if sample.is_simulated:
+        sample.refuse_unequal_weights()
+        marked = f"{int(sample.is_signal.sum()):,} of {counted(len(sample.weights), 'event')} are marked as signal"
+        print(f"hepfilter: simulated events, which count alike, without generator weights; {marked}", file=sys.stderr)
+
+
+def _as_data(result: "WeakResult", sample: "DijetSample") -> dict[str, Any]:
     """The result without the events, as JSON data; what is not known is null."""
     from dataclasses import asdict
 
     return {
         "events": len(result.scores),
+        "simulated": sample.is_simulated,
+        "weighted": False,
+        "marked_as_signal": int(sample.is_signal.sum()),
         "in_signal_region": int(result.in_region.sum()),
-        "in_sidebands": len(result.reference_scores),
+        "in_sidebands": len(result.reference_shares),
         "merit": result.merit if result.merit == result.merit else None,
         "excesses": [asdict(found) for found in result.excesses],
     }
@@ -92,7 +129,7 @@ def _print_result(result: "WeakResult") -> None:
     console.print(table)
     console.print(
         f"{counted(len(result.scores), 'event')}, {int(result.in_region.sum()):,} in the signal region, "
-        f"{len(result.reference_scores):,} in the sidebands; – where fewer than 10 (effective) of these lie above"
+        f"{len(result.reference_shares):,} in the sidebands; – where fewer than 10 (effective) of these lie above"
     )
 
 

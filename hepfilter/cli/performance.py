@@ -1,7 +1,7 @@
 """The tables that say how well scores find signals; for `hepfilter train` and `hepfilter evaluate`."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,23 +98,6 @@ def with_interval(share: "Efficiency") -> str:
     if share.n_effective == 0:
         return NOTHING
     return f"{share.value:.3f} ±{(share.upper - share.lower) / 2:.3f}"
-
-
-def plain_data(value: Any) -> Any:
-    """A result container as JSON data: tuples as lists, a number that is not finite as null, a path as its name."""
-    from dataclasses import fields, is_dataclass
-    from math import isfinite
-    from pathlib import Path
-
-    if is_dataclass(value):
-        return {field.name: plain_data(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain_data(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_data(item) for item in value]
-    if isinstance(value, Path):
-        return value.name
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _cells(comparison: "Comparison", score: str) -> list[str]:

@@ -1,6 +1,5 @@
 """`hepfilter skim`: the main job."""
 
-import dataclasses
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
 
     from hepfilter.skim.report import SkimReport
 
-SHIPPED = "interest-objects"
-"""The model that decides unless another is given."""
-
 
 def skim(
     inputs: options.Inputs,
@@ -23,6 +19,8 @@ def skim(
     where: options.Where = None,
     keep: options.Keep = None,
     threshold: options.Threshold = None,
+    menu: options.Menu = None,
+    unblind: options.Unblind = False,
     lumi_mask: options.LumiMask = None,
     events: options.Events = None,
     deduplicate: options.Deduplicate = False,
@@ -39,7 +37,8 @@ def skim(
     list_events: options.ListEvents = None,
     compression: options.Compression = None,
     format: options.Format = None,
-    model: options.Model = SHIPPED,
+    model: options.Model = None,
+    scores: options.Scores = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     as_json: options.AsJson = False,
@@ -52,10 +51,12 @@ def skim(
     from hepfilter.errors import UsageError
     from hepfilter.skim.pipeline import skim as run
     from hepfilter.skim.recipe import Recipe, parse_fills, parse_size
+    from hepfilter.trigger.lock import read_trigger
     from hepfilter.trigger.selection import parse_fraction
     from hepfilter.work.executors import cores
 
-    if keep is None and threshold is None and model != SHIPPED:
+    trigger = None if menu is None else read_trigger(menu)
+    if keep is None and threshold is None and trigger is None and model is not None:
         raise UsageError(
             f"--model {model} decides nothing without --keep or --threshold; with --keep 100% it scores all that pass"
         )
@@ -63,7 +64,9 @@ def skim(
         where=where,
         keep=None if keep is None else parse_fraction(keep),
         threshold=threshold,
-        model=model,
+        trigger=trigger,
+        model=model or "",
+        scores=None if scores is None else str(scores),
         schema=schema,
         lumi_mask=None if lumi_mask is None else str(lumi_mask),
         events=None if events is None else str(events),
@@ -86,6 +89,7 @@ def skim(
             list_events=list_events,
             device=device,
             workers=workers or cores(),
+            unblind=unblind,
             command=["hepfilter", *sys.argv[1:]],
             force=force,
             progress=progress,
@@ -98,10 +102,12 @@ def skim(
 
 def _plain(report: "SkimReport") -> dict[str, Any]:
     """The report as plain data, with the cutflow of all inputs and of each dataset."""
-    flows = {name: [dataclasses.asdict(step) for step in report.cutflow(name)] for name in report.datasets}
-    whole = [dataclasses.asdict(step) for step in report.cutflow()]
+    from hepfilter.cli.terminal import plain_data
+
+    flows = {name: report.cutflow(name) for name in report.datasets}
     totals = {"read": report.read, "passed": report.passed, "written": report.written}
-    return dataclasses.asdict(report) | totals | {"cutflow": whole, "datasets": flows}
+    plain: dict[str, Any] = plain_data({**vars(report), **totals, "cutflow": report.cutflow(), "datasets": flows})
+    return plain
 
 
 def _print_report(report: "SkimReport") -> None:
@@ -114,7 +120,15 @@ def _print_report(report: "SkimReport") -> None:
     _print_cutflow(report, None, title, console)
     for name in report.datasets:
         _print_cutflow(report, name, f"dataset {name}", console)
-    if report.model:
+    if report.rates is not None:
+        from hepfilter.cli.rate_tables import print_rates
+
+        print_rates(report.rates, report.predicted, console)
+    elif report.menu:
+        console.print("no rates: weights of events are negative")
+    if report.model and report.menu:
+        console.print(f"model {report.model} ({report.model_hash[:12]})", markup=False)
+    elif report.model:
         score = "nothing passed" if report.threshold is None else f"interest ≥ {report.threshold:.4f}"
         console.print(f"model {report.model} ({report.model_hash[:12]}): {score}", markup=False)
         for name, limit in report.extrapolated_below.items():

@@ -24,6 +24,11 @@ Keep = Annotated[
     str | None, _selection(help="The share of highest score to keep of all that pass the rest: 1%, 0.01 or 1/100.")
 ]
 Threshold = Annotated[float | None, _selection(help="The lowest score to keep, in log-odds.")]
+Menu = Annotated[
+    str | None,
+    _selection(help="A trigger menu decides: one that ships, a YAML file, or a lock of `hepfilter rates lock`."),
+]
+Unblind = Annotated[bool, _selection("--unblind", help="Show the rates of what the menu blinds; recorded.")]
 LumiMask = Annotated[
     Path | None, _selection(help="A certification (golden) JSON; Runs and LuminosityBlocks follow it.")
 ]
@@ -56,7 +61,10 @@ Compression = Annotated[
 ]
 Format = Annotated[str | None, _output(help="What trees become: rntuple or ttree; what each is if not given.")]
 
-Model = Annotated[str, _model(help="A model that ships, or a checkpoint file.")]
+Model = Annotated[str | None, _model(help="A model that ships, or a checkpoint file; interest-objects if not given.")]
+Scores = Annotated[
+    Path | None, _model(metavar="S.parquet", help="Scores that `hepfilter score` wrote, in place of running the model.")
+]
 Device = Annotated[str, _model(help="Where the model runs: auto, cpu or cuda.")]
 
 Workers = Annotated[int | None, _running(min=1, help="Processes that copy events; one a core if not given.")]

@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -48,3 +49,22 @@ def event_progress() -> Iterator[Callable[[str, int, int], None]]:
                 bar.refresh()
 
         yield report
+
+
+def plain_data(value: Any) -> Any:
+    """A result container as JSON data: tuples and arrays as lists, what is not finite as null, a path as its name."""
+    from dataclasses import fields, is_dataclass
+    from math import isfinite
+    from pathlib import Path
+
+    if is_dataclass(value):
+        return {field.name: plain_data(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain_data(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_data(item) for item in value]
+    if isinstance(value, Path):
+        return value.name
+    if hasattr(value, "tolist"):
+        return plain_data(value.tolist())
+    return None if isinstance(value, float) and not isfinite(value) else value

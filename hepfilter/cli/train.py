@@ -57,18 +57,17 @@ def train(
     """
     import json
 
-    from hepfilter.cli.performance import plain_data
-    from hepfilter.cli.terminal import event_progress
+    from hepfilter.cli.terminal import event_progress, plain_data
     from hepfilter.config.groups import load_groups
     from hepfilter.config.training import load_training
     from hepfilter.errors import UsageError
     from hepfilter.io.container import refuse_output
-    from hepfilter.models.rewriting import write_whole
+    from hepfilter.models.rewriting import refuse_checkpoint, write_whole
 
     try:
         from hepfilter.graphs.caching import expand_events
         from hepfilter.training.classes import families_of_groups
-        from hepfilter.training.run import state_path
+        from hepfilter.training.run import metrics_path, state_path
         from hepfilter.training.run import train as run
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -76,17 +75,18 @@ def train(
         ) from error
     loaded = load_training(config)
     left_out = [*(exclude or ()), *families_of_groups(loaded, exclude_group or (), load_groups())]
-    refuse_output(output, force=force)
+    refuse_checkpoint(output, force=force)
+    refuse_output(metrics_path(output), force=force)
     instead = {"epochs": epochs, "devices": devices, "learning_rate": "auto" if find_learning_rate else None}
     fit = loaded.fit.model_copy(update={key: value for key, value in instead.items() if value is not None})
     loaded = loaded.model_copy(update={"fit": fit})
     with state_told(state_path(output), resume=resume), event_progress() as progress:
         report = run(
             loaded, expand_events(data), output, exclude=left_out, device=device, cache=cache, resume=resume, logs=logs,
-            progress=progress, told=_tell_epoch,
+            progress=progress, told=_tell_epoch, noted=_note,
         )  # fmt: skip
     text = json.dumps(plain_data(report), indent=2)
-    write_whole(output.with_suffix(".metrics.json"), f"{text}\n".encode())
+    write_whole(metrics_path(output), f"{text}\n".encode())
     if as_json:
         print(text)
     else:
@@ -97,13 +97,18 @@ def train(
 def state_told(state: Path, *, resume: bool) -> Iterator[None]:
     """Says what becomes of the state of a training that was ended: of an earlier one, and of this one."""
     if state.exists() and not resume:
-        print(f"hepfilter: {state}, of a training that was ended, is replaced: no --resume was given", file=sys.stderr)
+        _note(f"{state}, of a training that was ended, is replaced: no --resume was given")
     try:
         yield
     except SystemExit as stop:
         if stop.code and state.exists():  # 0: a process beside the first
-            print(f"hepfilter: {state} has the state after the last whole epoch: --resume goes on", file=sys.stderr)
+            _note(f"{state} has the state after the last whole epoch: --resume goes on")
         raise
+
+
+def _note(text: str) -> None:
+    """A line of ours beside the progress."""
+    print(f"hepfilter: {text}", file=sys.stderr)
 
 
 def _tell_epoch(number: int, epoch: "Epoch") -> None:

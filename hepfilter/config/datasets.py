@@ -78,6 +78,10 @@ class Dataset(StrictModel):
                 raise ValueError(f"{key} needs kind: {kind}, and kind is {self.kind or 'not given'}")
         return self
 
+    def facts(self) -> dict[str, Any]:
+        """What its events are normalised by, as plain data: kind, cross-section (pb), luminosity (1/fb)."""
+        return {"kind": self.kind, "cross_section": self.cross_section, "luminosity": self.luminosity}
+
     def relative_to(self, folder: Path) -> "Dataset":
         """The same with each relative path taken from `folder`."""
         files = tuple(

@@ -12,10 +12,10 @@ from hepfilter.errors import ConfigError, nearest
 
 CLASS_NAME: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
 
-RESERVED_SCORES = (
-    "interest", "pvalue", "combined", "passed", "entry", "probability", "weight",
-    "ht", "multiplicity", "met", "hardness",
-)  # fmt: skip
+OUTPUT_NAMES: Final = ("interest", "pvalue", "combined", "passed", "entry", "probability", "weight")
+"""What outputs say of an event beside heads and trigger paths, as ``HepFilter_<name>``."""
+
+RESERVED_SCORES: Final = (*OUTPUT_NAMES, "ht", "multiplicity", "met", "hardness")
 """What no head can be called: the other things that an output says of an event, or an evaluation compares with."""
 
 
@@ -82,9 +82,14 @@ Architecture = Annotated[
 
 
 class Head(StrictModel):
-    """What all further scores have: the name, under which outputs hold it as ``HepFilter_<name>``."""
+    """What all further scores have: the name, under which outputs hold it as ``HepFilter_<name>``.
+
+    `mix` is the background that the head learns: ``classes`` as the network does, each class as much as the others;
+    ``nature`` all together by their generator weights, so that it tells how rare an event is.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    mix: Literal["classes", "nature"] = "classes"
 
     @field_validator("name")
     @classmethod
@@ -111,7 +116,10 @@ class SvddHead(Head):
 
 
 class MahalanobisHead(Head):
-    """Distance from the nearest centre of a background class, in units of the spread within the classes."""
+    """Distance from the nearest centre of a background class, in units of the spread within the classes.
+
+    With the mix ``nature`` there is one centre, that of all background.
+    """
 
     kind: Literal["mahalanobis"] = "mahalanobis"
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from hepfilter.config.base import StrictModel, find_config, load_yaml, shipped, validate
-from hepfilter.config.card import Card, DetectorRequirement, limit_of_pt_hat, load_cards
+from hepfilter.config.card import Card, limit_of_pt_hat, load_cards
+from hepfilter.config.process import DetectorRequirement
 from hepfilter.errors import UsageError
 
 KIND = "samples"

@@ -1,5 +1,6 @@
 """The model of a schema file: how a family of ROOT files names its collections, fields, units, identity and books."""
 
+import hashlib
 import math
 from collections.abc import Set
 from typing import Annotated, Any, Literal, Self
@@ -238,6 +239,12 @@ class Schema(StrictModel):
     def to_gev(self) -> float:
         """What energies of the file are multiplied by."""
         return 1e-3 if self.energy_unit == "MeV" else 1.0
+
+    @property
+    def checksum(self) -> str:
+        """What tells one schema from another, of whatever name: BLAKE2b (16 bytes, hexadecimal) of its rules."""
+        text = self.model_dump_json(exclude={"name", "title"}, exclude_defaults=True, warnings=False)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

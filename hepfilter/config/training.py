@@ -31,10 +31,6 @@ class Split(StrictModel):
         return self
 
 
-NodeObservable = Literal["hardness", "multiplicity"]
-"""What a score can be decorrelated from: Σ pt of an event's nodes (MET among them), or their number."""
-
-
 class Contrastive(StrictModel):
     """A supervised-contrastive term of this weight, on a projection of the latent vector to `width` dimensions."""
 
@@ -44,9 +40,9 @@ class Contrastive(StrictModel):
 
 
 class Decorrelate(StrictModel):
-    """A penalty of this weight on the distance correlation of background's `interest` with the log of an observable."""
+    """A penalty of this weight on the distance correlation of background's `interest` with ln(1 + an observable)."""
 
-    observable: NodeObservable
+    observable: Literal["hardness", "multiplicity"]
     weight: float = Field(gt=0.0, allow_inf_nan=False)
 
 
@@ -69,13 +65,11 @@ class HeadFit(StrictModel):
 class Reweight(StrictModel):
     """Weights with which all background together has the spectrum of an observable that all signals together have.
 
-    In `bins` bins of equal weight; their factors are bounded to `max_factor`, up and down, before the total weight is
-    restored, so that a few events do not stand for a whole bin: where that binds the spectra differ.
+    As in the matched measure of an evaluation (`statistics.reweighting`), for the training and the validation events by
+    themselves: in bins 12 % wide, where there are ten background events at least; what lies elsewhere does not count.
     """
 
     observable: str
-    bins: int = Field(default=20, ge=2, le=1000)
-    max_factor: float = Field(default=20.0, gt=1.0, allow_inf_nan=False)
 
 
 class Fit(StrictModel):

@@ -23,7 +23,7 @@ from hepfilter.evaluation.sample import (
 )
 from hepfilter.evaluation.sculpting import ScoreCorrelation, Sculpting, correlations, sculpting
 from hepfilter.evaluation.shifts import Shift, compare_shift
-from hepfilter.events.shifts import RecordChange, scale_energy, without
+from hepfilter.events.shifts import EventShift
 from hepfilter.graphs.labelled import LabelledGraphs, read_labelled, split_data
 from hepfilter.graphs.reading import Progress
 from hepfilter.io.reading import open_file
@@ -128,12 +128,12 @@ class _Reader:
         self.split = None if options.all_events else _split(provenance)
 
     def scored(
-        self, sources: Sequence[Source], *, change: RecordChange | None = None, all_events: bool = False
+        self, sources: Sequence[Source], *, shift: EventShift | None = None, all_events: bool = False
     ) -> ScoredEvents:
         """The events to be evaluated, or all."""
         graph = self.scorer.metadata.definition.graph
         seed = 0 if self.split is None else self.split.seed
-        data = read_labelled(sources, graph, split_seed=seed, progress=self._progress, change=change)
+        data = read_labelled(sources, graph, split_seed=seed, progress=self._progress, shift=shift)
         if self.split is not None and not all_events:
             data = _test_part(data, self.split)
         return scored_events(data, model_scores(self.scorer, data), self._processes)
@@ -146,22 +146,22 @@ class _Reader:
         self, nominal: ScoredEvents, sources: Sequence[Source], shifted: Sequence[Source], heads: tuple[str, ...]
     ) -> Iterator[Shift]:
         """Every shift for every head: the same events changed, and other files, of which all events count."""
-        for name, change in self._changes().items():
-            changed = self.scored(sources, change=change)
+        for name, shift in self._in_memory().items():
+            changed = self.scored(sources, shift=shift)
             yield from (compare_shift(name, nominal, changed, head) for head in heads)
         for source in shifted:
             other = self.scored([source], all_events=True)
             yield from (compare_shift(Path(source.path).name, nominal, other, head) for head in heads)
 
-    def _changes(self) -> dict[str, RecordChange]:
-        """The shifts in memory, by name."""
+    def _in_memory(self) -> dict[str, EventShift]:
+        """The shifts that need no other files, by name."""
         if not self._wanted_shifts:
             return {}
-        changes = {f"energy scale {scale - 1:+.0%}": scale_energy(scale) for scale in ENERGY_SCALES}
+        found = {f"energy scale {scale - 1:+.0%}": EventShift(energy_scale=scale) for scale in ENERGY_SCALES}
         for name in self.scorer.collections:
             if len(self.scorer.collections) > 1:
-                changes[f"no {name}"] = without([name])
-        return changes
+                found[f"no {name}"] = EventShift(without=frozenset({name}))
+        return found
 
 
 def _refuse_one_sided(events: ScoredEvents) -> None:

@@ -15,6 +15,7 @@ from hepfilter.events.columns import BoundCollection, as_column
 from hepfilter.events.missing import missing_momentum
 from hepfilter.events.overlap import ENTANGLED, remove_overlaps
 from hepfilter.events.record import Events, Objects, build_record
+from hepfilter.events.shifts import EventShift
 
 _DIRECTIONS = frozenset({"pt", "eta", "phi", "px", "py", "pz"})
 
@@ -53,8 +54,15 @@ class Binding:
             names += self.collections[collection].branches
         return tuple(dict.fromkeys(names))
 
-    def events(self, arrays: Mapping[str, ak.Array], *, file: str = "", first_entry: int = 0) -> Events:
-        """The events of a chunk: cleaned, overlaps removed, sorted.
+    def events(
+        self,
+        arrays: Mapping[str, ak.Array],
+        *,
+        file: str = "",
+        first_entry: int = 0,
+        shift: EventShift | None = None,
+    ) -> Events:
+        """The events of a chunk: cleaned, overlaps removed, sorted, and changed if there is a `shift`.
 
         `arrays` holds at least `branches`, all of the same entries; `file` and `first_entry` say where they come from
         and are used where the tree has no identity. An empty chunk gives no events. SchemaError if a branch is not
@@ -72,17 +80,25 @@ class Binding:
         for name, (objects, faults) in raw.items():
             physical, unphysical = drop_unphysical(objects)
             problems |= {f"{name}: {reason}": count for reason, count in (faults | unphysical).items()}
-            collections[name] = _select(physical, self.collections[name])
+            shifted = physical if shift is None else shift.before_cuts(name, physical)
+            collections[name] = _select(shifted, self.collections[name])
         cleaned = remove_overlaps(collections) | self._built_met(collections)
+        if shift is not None:
+            cleaned = shift.after_cuts(cleaned, met_of=self._met_of)
         collections = {name: sort_by_pt(objects) for name, objects in cleaned.items()}
         objects_read = {name: len(objects) for name, (objects, _) in raw.items()}
         return Events(build_record(collections, n_events), identity, weight, problems, objects_read)
 
     def _built_met(self, selected: Mapping[str, Objects]) -> dict[str, Objects]:
         """The MET that is built of the other collections, where the schema says so."""
-        if "met" not in selected or not self.collections["met"].minus:
+        if "met" not in selected or not self._met_of:
             return {}
-        return {"met": missing_momentum(selected["met"], selected, self.collections["met"].minus)}
+        return {"met": missing_momentum(selected["met"], selected, self._met_of)}
+
+    @property
+    def _met_of(self) -> tuple[str, ...]:
+        """The collections that the MET is built of; none where the file holds it."""
+        return self.collections["met"].minus if "met" in self.collections else ()
 
 
 def bind(schema: Schema, branch_names: Iterable[str], *, wanted: Sized[str] = COLLECTIONS, where: str = "") -> Binding:

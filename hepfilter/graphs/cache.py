@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 
 from hepfilter.config.graph import GraphSpecification
 from hepfilter.config.strict_json import load_json
-from hepfilter.errors import TrainingError
+from hepfilter.errors import ConfigError, TrainingError
 from hepfilter.events.observables import OBSERVABLES
 from hepfilter.graphs.build import pad_nodes
-from hepfilter.graphs.labelled import LabelledGraphs
 from hepfilter.graphs.nodes import FlatNodes
 from hepfilter.graphs.padded import PaddedGraphs
 
@@ -40,7 +39,14 @@ EVENT_DTYPE: Final = np.dtype(
         ("observables", "<f4", (len(OBSERVABLES),)),
     ]
 )
-_REMEDY: Final = "remove it, and make it again from the files with --cache"
+
+
+class CacheError(TrainingError):
+    """A cache that is damaged, or made for something else; `fault` is the message without what would work."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"{fault}; remove it, and make it again from the files with --cache")
+        self.fault = fault
 
 
 def node_dtype(specification: GraphSpecification) -> np.dtype[Any]:
@@ -121,11 +127,6 @@ class CachedGraphs:
             position = _places(np.bincount(event, minlength=len(rows)))
         return pad_nodes(_flat(table, event, position), self.specification, n_events=len(rows))
 
-    def in_memory(self) -> LabelledGraphs:
-        """All of it, read."""
-        graphs = self.padded(np.arange(len(self)))
-        return LabelledGraphs(graphs, self.labels, self.weights, self.split_hash, self.observables)
-
     def _column(self, name: str) -> NDArray[Any]:
         column: NDArray[Any] = self.events[name][self.positions]
         return column
@@ -137,26 +138,31 @@ def is_cache(path: str | Path) -> bool:
 
 
 def open_cache(folder: Path, specification: GraphSpecification, *, split_seed: int) -> CachedGraphs:
-    """The events of a cache; TrainingError if it is damaged, or made for something else than this training."""
+    """The events of a cache; CacheError if it is damaged, or made for something else than this training."""
     header = read_header(folder)
     for key, wanted in content_of(specification, split_seed=split_seed).items():
         if header.get(key) != wanted:
-            raise TrainingError(f"{folder}: its {_difference(key, header.get(key), wanted)}; {_REMEDY}")
+            raise CacheError(f"{folder}: its {_difference(key, header.get(key), wanted)}")
+    if "checksum" not in header:
+        raise CacheError(f"{folder}: has no checksum, which every cache of this version has")
     nodes = _load(folder / NODES, node_dtype(specification))
     events = _load(folder / EVENTS, EVENT_DTYPE)
     first = np.concatenate([[0], np.cumsum(events["n_nodes"], dtype=np.int64)])
     if len(events) != header.get("n_events") or len(nodes) != first[-1]:
-        raise TrainingError(f"{folder}: its files do not belong together; {_REMEDY}")
-    if "checksum" in header and header["checksum"] != checksum_of(nodes, events):
-        raise TrainingError(f"{folder}: is damaged, its checksum is another; {_REMEDY}")
+        raise CacheError(f"{folder}: its files do not belong together")
+    if header["checksum"] != checksum_of(nodes, events):
+        raise CacheError(f"{folder}: is damaged, its checksum is another")
     return CachedGraphs(specification, nodes, events, first, np.arange(len(events)))
 
 
 def read_header(folder: Path) -> dict[str, Any]:
-    """The header of a cache; TrainingError if it is none, ConfigError if it cannot be read."""
+    """The header of a cache; TrainingError if the folder is none, CacheError if it cannot be read."""
     if not is_cache(folder):
         raise TrainingError(f"{folder}: is no cache of `hepfilter train --cache`, which has a {HEADER}")
-    header = load_json(folder / HEADER)
+    try:
+        header = load_json(folder / HEADER)
+    except ConfigError as error:
+        raise CacheError(str(error)) from error
     return header if isinstance(header, dict) else {}
 
 
@@ -166,13 +172,13 @@ def checksum_of(nodes: NDArray[np.void], events: NDArray[np.void]) -> str:
 
 
 def _load(path: Path, dtype: np.dtype[Any]) -> NDArray[np.void]:
-    """An array of the cache, mapped; TrainingError if it is not what it must be."""
+    """An array of the cache, mapped; CacheError if it is not what it must be."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError, OverflowError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
+        raise CacheError(f"{path}: cannot be read ({error})") from error
     if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
-        raise TrainingError(f"{path}: holds something else; {_REMEDY}")
+        raise CacheError(f"{path}: holds something else")
     return array.view(np.ndarray)
 
 

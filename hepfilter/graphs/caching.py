@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +23,7 @@ from hepfilter.graphs.cache import (
     HEADER,
     NODES,
     CachedGraphs,
+    CacheError,
     content_of,
     is_cache,
     node_dtype,
@@ -40,28 +41,39 @@ _PARTIAL: Final = ".part"
 
 
 def cached_graphs(
-    sources: Sequence[Source], specification: GraphSpecification, folder: Path, *, split_seed: int, progress: Progress
+    sources: Sequence[Source],
+    specification: GraphSpecification,
+    folder: Path,
+    *,
+    split_seed: int,
+    progress: Progress,
+    noted: Callable[[str], None] = lambda _: None,
 ) -> CachedGraphs:
     """The events of `sources`, from the cache in `folder`; it is made if there is none of them and of this version.
 
-    "Of them" is told by size, UUID and checksum of each file (see `io.checksum.FileFacts`) and by its tree. Of several
-    processes one makes it, the others wait. OutputError if the folder holds other things or cannot be written,
-    TrainingError and the errors of reading as `graphs.reading.read_chunks`, or if there is no event.
+    "Of them" is told by size, UUID and checksum of each file (see `io.checksum.FileFacts`) and by its tree. One that is
+    damaged is made anew, and `noted` hears of it. Of several processes one makes it, the others wait. OutputError if
+    the folder holds other things or cannot be written, TrainingError and the errors of reading as
+    `graphs.reading.read_chunks`, or if there is no event.
     """
     content = content_of(specification, split_seed=split_seed)
     content |= {"hepfilter": __version__, "sources": [_facts(source) for source in sources]}
     with _locked(folder):
-        if not is_cache(folder) or not content.items() <= read_header(folder).items():
-            chunks = read_chunks(sources, specification, split_seed=split_seed, progress=progress)
-            try:
-                numbers = _write(folder, chunks, specification)
-                refuse_nothing(sources, numbers["n_events"])
-                _publish(folder, content | numbers)
-            except OSError as error:
-                raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
-            finally:
-                for partial in folder.glob(f"*{_PARTIAL}"):
-                    partial.unlink()
+        try:
+            if is_cache(folder) and content.items() <= read_header(folder).items():
+                return open_cache(folder, specification, split_seed=split_seed)
+        except CacheError as error:
+            noted(f"{error.fault}; it is made again from the files")
+        chunks = read_chunks(sources, specification, split_seed=split_seed, progress=progress)
+        try:
+            numbers = _write(folder, chunks, specification)
+            refuse_nothing(sources, numbers["n_events"])
+            _publish(folder, content | numbers)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
+        finally:
+            for partial in folder.glob(f"*{_PARTIAL}"):
+                partial.unlink()
     return open_cache(folder, specification, split_seed=split_seed)
 
 
@@ -80,6 +92,7 @@ def open_events(
     cache: Path | None,
     split_seed: int,
     progress: Progress,
+    noted: Callable[[str], None] = lambda _: None,
 ) -> Iterator[CachedGraphs]:
     """The events of `sources`, from the folder `cache` or from one that is gone after the `with` block.
 
@@ -91,7 +104,7 @@ def open_events(
     if caches:
         yield open_cache(Path(caches[0]), specification, split_seed=split_seed)
     elif cache is not None:
-        yield cached_graphs(sources, specification, cache, split_seed=split_seed, progress=progress)
+        yield cached_graphs(sources, specification, cache, split_seed=split_seed, progress=progress, noted=noted)
     else:
         with tempfile.TemporaryDirectory(prefix="hepfilter-") as folder:
             yield cached_graphs(sources, specification, Path(folder), split_seed=split_seed, progress=progress)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final, Generic, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -14,14 +14,12 @@ from hepfilter.errors import TrainingError
 from hepfilter.events.observables import OBSERVABLES
 from hepfilter.graphs.build import pad_nodes
 from hepfilter.graphs.padded import PaddedGraphs
-from hepfilter.graphs.reading import Progress, read_chunks
+from hepfilter.graphs.reading import EventColumns, Progress, read_chunks
 from hepfilter.io.sources import Source
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
-    from hepfilter.events.shifts import RecordChange
-
-_COLUMNS: Final = ("labels", "weights", "split_hash", "observables")
+    from hepfilter.events.shifts import EventShift
 
 
 class LabelledEvents(Protocol):
@@ -62,23 +60,16 @@ class LabelledEvents(Protocol):
 Events = TypeVar("Events", bound=LabelledEvents)
 
 
-@dataclass(frozen=True)
-class LabelledGraphs:
+@dataclass(frozen=True, kw_only=True)
+class LabelledGraphs(EventColumns):
     """`LabelledEvents` in memory, with their `graphs` on the CPU."""
 
     graphs: PaddedGraphs
-    labels: NDArray[np.int32]
-    weights: NDArray[np.float64]
-    split_hash: NDArray[np.float64]
-    observables: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
     def select(self, events: NDArray[np.bool_]) -> Self:
         """The events where `events` is true."""
         positions = torch.from_numpy(np.flatnonzero(events))
-        return type(self)(self.graphs.select(positions), *(getattr(self, name)[events] for name in _COLUMNS))
+        return type(self)(*(column[events] for column in self.columns()), graphs=self.graphs.select(positions))
 
     def observable(self, name: str) -> NDArray[np.float32]:
         """[B] one column of the observables, by its name."""
@@ -107,7 +98,7 @@ def read_labelled(
     *,
     split_seed: int,
     progress: Progress,
-    change: "RecordChange | None" = None,
+    shift: "EventShift | None" = None,
 ) -> LabelledGraphs:
     """All events of simulated files, as graphs in memory; what is read may be changed first (`events.shifts`).
 
@@ -115,10 +106,8 @@ def read_labelled(
     reading and of schemas pass through.
     """
     parts = [
-        LabelledGraphs(
-            pad_nodes(chunk.nodes, specification, n_events=len(chunk)), *(getattr(chunk, name) for name in _COLUMNS)
-        )
-        for chunk in read_chunks(sources, specification, split_seed=split_seed, progress=progress, change=change)
+        LabelledGraphs(*chunk.columns(), graphs=pad_nodes(chunk.nodes, specification, n_events=len(chunk)))
+        for chunk in read_chunks(sources, specification, split_seed=split_seed, progress=progress, shift=shift)
     ]
     refuse_nothing(sources, sum(len(part) for part in parts))
     return concatenate(parts)
@@ -142,5 +131,5 @@ def concatenate(parts: Sequence[LabelledGraphs]) -> LabelledGraphs:
     """One after the other; needs at least one part."""
     graphs = [part.graphs for part in parts]
     joined = PaddedGraphs(*(torch.cat([getattr(g, field.name) for g in graphs]) for field in fields(PaddedGraphs)))
-    columns = (np.concatenate([getattr(part, name) for part in parts]) for name in _COLUMNS)
-    return LabelledGraphs(joined, *columns)
+    columns = zip(*(part.columns() for part in parts), strict=True)
+    return LabelledGraphs(*(np.concatenate(column) for column in columns), graphs=joined)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from hepfilter.events.record import Events
-    from hepfilter.events.shifts import RecordChange
+    from hepfilter.events.shifts import EventShift
 
 _ENTRIES: Final = 20_000
 
@@ -29,10 +29,9 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class LabelledNodes:
-    """The nodes of B simulated events; the columns [B] are those of `graphs.labelled.LabelledEvents`."""
+class EventColumns:
+    """What is known of B simulated events beside their graphs; the columns of `graphs.labelled.LabelledEvents`."""
 
-    nodes: FlatNodes
     labels: NDArray[np.int32]
     weights: NDArray[np.float64]
     split_hash: NDArray[np.float64]
@@ -41,6 +40,17 @@ class LabelledNodes:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """All of them, in order, each [B] or [B, O]."""
+        return self.labels, self.weights, self.split_hash, self.observables
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledNodes(EventColumns):
+    """The nodes of B simulated events."""
+
+    nodes: FlatNodes
+
 
 def read_chunks(
     sources: Sequence[Source],
@@ -48,9 +58,9 @@ def read_chunks(
     *,
     split_seed: int,
     progress: Progress,
-    change: "RecordChange | None" = None,
+    shift: "EventShift | None" = None,
 ) -> Iterator[LabelledNodes]:
-    """All events of simulated files, a bounded number at a time; what is read may be changed first (`events.shifts`).
+    """All events of simulated files, a bounded number at a time; what is read may be changed (`events.shifts`).
 
     TrainingError if a file has no truth label, or a weight that is negative or not finite; the errors of reading and of
     schemas pass through.
@@ -64,7 +74,7 @@ def read_chunks(
                     f"{source.path}: tree {tree.name} has no branch {TRUTH_LABEL}; `hepfilter simulate` writes it"
                 )
             for start in range(0, tree.num_entries, _ENTRIES):
-                yield _read_chunk(found, specification, start, split_seed=split_seed, change=change)
+                yield _read_chunk(found, specification, start, split_seed=split_seed, shift=shift)
                 progress(f"reading file {number + 1}", min(start + _ENTRIES, tree.num_entries), tree.num_entries)
 
 
@@ -76,22 +86,22 @@ def refuse_faulty_weights(events: "Events", where: str) -> None:
 
 
 def _read_chunk(
-    found: EventTree, specification: GraphSpecification, start: int, *, split_seed: int, change: "RecordChange | None"
+    found: EventTree, specification: GraphSpecification, start: int, *, split_seed: int, shift: "EventShift | None"
 ) -> LabelledNodes:
     """The entries from `start` on, at most `_ENTRIES` of them."""
     tree, stop = found.tree, min(start + _ENTRIES, found.tree.num_entries)
-    events = found.read(start, stop)
+    events = found.read(start, stop, shift=shift)
     labels = tree.arrays((TRUTH_LABEL,), start, stop)[TRUTH_LABEL]
     weights = np.ones(len(events)) if events.weight is None else events.weight
     if bool((weights < 0).any()):
         entry = start + int(np.flatnonzero(weights < 0)[0])
         raise TrainingError(f"{tree.path}: tree {tree.name}, entry {entry}: negative generator weight; use LO samples")
     refuse_faulty_weights(events, f"{tree.path}: tree {tree.name}")
-    who, record = events.identity, events.record if change is None else change(events.record)
+    who = events.identity
     return LabelledNodes(
-        collect_nodes(record, specification),
         np.asarray(labels, dtype=np.int32),
         weights,
         event_hash(who.run, who.luminosity_block, who.event, seed=split_seed, purpose="split"),
-        observe(record),
+        observe(events.record),
+        nodes=collect_nodes(events.record, specification),
     )

@@ -8,6 +8,8 @@ import xxhash
 from hepfilter.errors import SourceError
 from hepfilter.io.reading import OpenFile
 
+_BLOCK = 2**20
+
 
 @dataclass(frozen=True)
 class FileFacts:
@@ -22,10 +24,19 @@ class FileFacts:
     checksum: str
 
 
+def has_uuid(uuid: str) -> bool:
+    """Whether a file's `uuid` is its own, and not what old files and some writers leave."""
+    return bool(uuid) and not uuid.startswith("00000000-0000")
+
+
 def checksum(path: str) -> str:
-    """The xxh3-128 of all that a small local file holds, such as a mask; SourceError if it cannot be read."""
+    """The xxh3-128 of all that a local file holds, such as a mask; SourceError if it cannot be read."""
+    digest = xxhash.xxh3_128()
     try:
-        return xxhash.xxh3_128_hexdigest(Path(path).read_bytes())
+        with Path(path).open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -12,6 +12,7 @@ from hepfilter.io.reading import OpenFile, Table
 if TYPE_CHECKING:
     from hepfilter.events.binding import Binding
     from hepfilter.events.record import Events
+    from hepfilter.events.shifts import EventShift
 
 TRUTH_LABEL: Final = "HepFilterTruth_label"
 IS_SIGNAL: Final = "HepFilterTruth_isSignal"
@@ -25,10 +26,10 @@ class EventTree:
     tree: Table
     binding: "Binding"
 
-    def read(self, start: int = 0, stop: int | None = None) -> "Events":
-        """The events of the entries [start, stop), cleaned."""
+    def read(self, start: int = 0, stop: int | None = None, *, shift: "EventShift | None" = None) -> "Events":
+        """The events of the entries [start, stop), cleaned, and changed if there is a `shift`."""
         arrays = self.tree.arrays(self.binding.branches, start, stop)
-        return self.binding.events(arrays, file=self.tree.path, first_entry=start)
+        return self.binding.events(arrays, file=self.tree.path, first_entry=start, shift=shift)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def _build(head: HeadDefinition, definition: ModelDefinition, latent_width: int)
     if isinstance(head, SvddHead):
         return Svdd(latent_width, width=head.width, layers=head.layers)
     n_backgrounds = sum(not event_class.is_signal for event_class in definition.classes)
-    return Mahalanobis(latent_width, n_backgrounds)
+    return Mahalanobis(latent_width, 1 if head.mix == "nature" else n_backgrounds)
 
 
 class LatentHead(nn.Module):

@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from hepfilter.errors import CheckpointError, OutputError
+from hepfilter.errors import CheckpointError, OutputError, UsageError
+from hepfilter.io.container import refuse_output
 from hepfilter.models.metadata import TEXT_KEY, ModelMetadata, digest_of, find_checkpoint, parse_metadata
 
+SUFFIX: Final = ".safetensors"
 _ALIGNMENT: Final = 8
 """Bytes; safetensors pads its header with blanks to a multiple of this."""
+
+
+def refuse_checkpoint(path: Path, *, force: bool) -> None:
+    """What can be told of a model's file before any work: UsageError without the suffix, else as `refuse_output`."""
+    if path.suffix != SUFFIX:
+        raise UsageError(f"{path}: is no name for a model; give one that ends in {SUFFIX} with -o")
+    refuse_output(path, force=force)
 
 
 def write_whole(path: Path, raw: bytes) -> None:

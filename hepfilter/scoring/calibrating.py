@@ -14,12 +14,11 @@ from hepfilter.errors import TrainingError, UsageError
 from hepfilter.events.record import Events
 from hepfilter.graphs.reading import Progress, refuse_faulty_weights
 from hepfilter.io.checksum import file_facts
-from hepfilter.io.container import refuse_output
 from hepfilter.io.events import IS_SIGNAL, TRUTH_LABEL, find_events
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
 from hepfilter.models.metadata import ModelMetadata, pretrained_models
-from hepfilter.models.rewriting import write_calibration
+from hepfilter.models.rewriting import refuse_checkpoint, write_calibration
 from hepfilter.scoring.calibration import COMBINED, Calibration, fit_calibration
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.statistics.pvalues import PValueTable
@@ -81,19 +80,16 @@ def calibrate(
     is there already and not `force`d, or is a model that ships.
     """
     scorer = Scorer(model, device=device)
-    path = _target(model, scorer.metadata, output, force=force)
+    path = calibration_target(model, scorer.metadata, output, force=force)
     split = None if trained_on else scorer.metadata.provenance.get("training", {}).get("split")
     labels = tuple(card.label for name in background for card in load_cards(name)) if background else None
     reader = _Background(scorer, labels, split)
     files = [reader.read(source, partial(progress, f"file {i + 1}")) for i, source in enumerate(sources)]
     said = {"files": files, "cards": list(background), "left_out": reader.left_out, "device_class": scorer.device_class}
-    try:
-        calibration = fit_calibration(*reader.gathered(), model_hash=scorer.model_hash, background=said)
-    except ValueError as error:
-        more = f"; {reader.left_out:,} that the model may have seen were left out" if reader.left_out else ""
-        raise TrainingError(f"{sources[0].path}: {error}{more}; give more background events") from error
+    scores, weights = reader.gathered()
+    calibration = fit_background(scores, weights, scorer.model_hash, said, where=sources[0].path)
     write_calibration(model, path, calibration.plain())
-    return _report(path, calibration, reader)
+    return calibration_report(path, calibration, left_out=reader.left_out, not_background=reader.not_background)
 
 
 class _Background:
@@ -134,8 +130,7 @@ class _Background:
                 events = found.read(start, stop)
                 kept = self._choose(events, tree.arrays(truth, start, stop) if truth else {})
                 weights = np.ones(len(events)) if events.weight is None else events.weight
-                if bool((weights[kept] < 0).any()):
-                    raise TrainingError(f"{source.path}: tree {tree.name}: negative generator weights; use LO samples")
+                refuse_negative(weights[kept], where=f"{source.path}: tree {tree.name}")
                 refuse_faulty_weights(events, f"{source.path}: tree {tree.name}")
                 self._scores.append(self._scorer.score_heads(events.record[kept]))
                 self._weights.append(np.asarray(weights[kept], np.float64))
@@ -161,10 +156,32 @@ class _Background:
         return kept
 
 
-def _target(model: str | Path, metadata: ModelMetadata, output: Path | None, *, force: bool) -> Path:
+def refuse_negative(weights: NDArray[np.float64], *, where: str) -> None:
+    """TrainingError, begun by `where`, if one of the weights [n] of background is negative."""
+    if bool((weights < 0).any()):
+        raise TrainingError(f"{where}: negative generator weights; use LO samples")
+
+
+def fit_background(
+    scores: Mapping[str, NDArray[np.float32]],
+    weights: NDArray[np.float64],
+    model_hash: str,
+    said: Mapping[str, Any],
+    *,
+    where: str,
+) -> Calibration:
+    """`fit_calibration` of the background that is `said`; TrainingError, begun by `where`, if there is too little."""
+    try:
+        return fit_calibration(scores, weights, model_hash=model_hash, background=said)
+    except ValueError as error:
+        more = f"; {said['left_out']:,} that the model may have seen were left out" if said["left_out"] else ""
+        raise TrainingError(f"{where}: {error}{more}; give more background events") from error
+
+
+def calibration_target(model: str | Path, metadata: ModelMetadata, output: Path | None, *, force: bool) -> Path:
     """Where the model goes, if it may go there."""
     if output is not None:
-        refuse_output(output, force=force)
+        refuse_checkpoint(output, force=force)
         return output
     if metadata.path in pretrained_models().values():
         raise UsageError(f"{model}: ships with the package and stays as it is; say where the calibrated one goes: -o")
@@ -173,15 +190,18 @@ def _target(model: str | Path, metadata: ModelMetadata, output: Path | None, *, 
     return metadata.path
 
 
-def _report(path: Path, calibration: Calibration, reader: _Background) -> CalibrationReport:
+def calibration_report(
+    path: Path, calibration: Calibration, *, left_out: int, not_background: int
+) -> CalibrationReport:
+    """What is told of a calibration that was written to `path`."""
     return CalibrationReport(
         model=str(path),
         model_hash=calibration.model_hash,
         calibration_hash=calibration.hash,
         events=calibration.background["events"],
         effective=calibration.background["effective"],
-        left_out=reader.left_out,
-        not_background=reader.not_background,
+        left_out=left_out,
+        not_background=not_background,
         scores=tuple(_calibrated(calibration)),
     )
 

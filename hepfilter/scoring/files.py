@@ -1,7 +1,7 @@
 """Scores of the events of one tree: read, build graphs, score."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,14 +52,14 @@ def score_entries(
         return Scores({name: np.empty(0, np.float32) for name in scorer.names}, Counter(), 0)
     events = found.read(start, stop)
     record = events.record if chosen.all() else events.record[chosen]
-    empty = int(np.count_nonzero(_empty(events, scorer)[chosen]))
+    empty = int(np.count_nonzero(~have_objects(events, scorer.collections)[chosen]))
     return Scores(scorer.score_heads(record), Counter(events.problems), empty)
 
 
-def _empty(events: Events, scorer: EventScorer) -> npt.NDArray[np.bool_]:
-    """Events without any object of the scorer's collections."""
+def have_objects(events: Events, collections: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which events have any object of the `collections`: [B]."""
     objects = np.zeros(len(events), np.int64)
-    for name in scorer.collections:
+    for name in collections:
         objects += ak.to_numpy(ak.num(events.record[name], axis=1))
-    empty: npt.NDArray[np.bool_] = objects == 0
-    return empty
+    found: npt.NDArray[np.bool_] = objects > 0
+    return found

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hepfilter.config.card import Card, DetectorRequirement, GeneratorRequirement, Requirement
+from hepfilter.config.card import Card
+from hepfilter.config.process import DetectorRequirement, GeneratorRequirement, Requirement
 from hepfilter.errors import SimulationError, nearest
 from hepfilter.simulation.clustering import cluster_jets
 from hepfilter.simulation.flat import Floats, Ints, Mask

@@ -6,7 +6,7 @@ each partner is a pure state; partners without a stated mass lie at 5 TeV and de
 
 from collections.abc import Iterator
 
-from hepfilter.config.card import Slha
+from hepfilter.config.process import Slha
 
 OUT_OF_REACH = 5000.0
 NEUTRALINO = 1000022

@@ -7,7 +7,7 @@ pions: π⁺π⁻ (two thirds) or π⁰π⁰ (four photons).
 
 import numpy as np
 
-from hepfilter.config.card import SoftBomb
+from hepfilter.config.process import SoftBomb
 from hepfilter.errors import SimulationError
 from hepfilter.simulation.flat import FlatObjects, Floats, Ints, from_momentum
 from hepfilter.simulation.truth import Record

@@ -9,9 +9,9 @@ from hepfilter.errors import UsageError
 from hepfilter.events.expressions import Column
 from hepfilter.io.events import find_tree
 from hepfilter.io.layout import Fill, LayoutGatherer, TreeLayout
+from hepfilter.io.own_branches import own_names
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
-from hepfilter.skim.added import own_names
 from hepfilter.skim.recipe import Recipe
 
 

@@ -173,6 +173,14 @@ def _differences(first: Mapping[str, Table], other: Mapping[str, Table]) -> list
     return found
 
 
+def differing_menus(parts: Sequence[Sequence[Part]]) -> list[str]:
+    """What to say if menus of one part are not those of another: weights stay right, but bits may not compare."""
+    menus = [part.menu for part in flat(parts)]
+    if all(menu == menus[0] for menu in menus):
+        return []
+    return ["decided by menus that differ: a bit may mean another thing in another part; weights hold for all"]
+
+
 def missing_parts(parts: Sequence[Sequence[Part]]) -> list[str]:
     """The parts of split skims that are not given."""
     given: dict[str, dict[int, Part]] = {}

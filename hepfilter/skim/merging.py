@@ -30,6 +30,7 @@ from hepfilter.io.sources import Source
 from hepfilter.skim.merge_inputs import (
     Tables,
     common_tree,
+    differing_menus,
     flat,
     missing_parts,
     read_given,
@@ -98,7 +99,8 @@ def merge(
     parts = [one.parts for one in given]
     tree = common_tree(outputs, parts)
     merger = _Merger(tuple(replace(output, tree=None) for output in outputs), parts, tree, read_tables(outputs), path)
-    notes = missing_parts(parts) + merger.write(workers=workers, command=command, progress=progress)
+    notes = missing_parts(parts) + differing_menus(parts)
+    notes += merger.write(workers=workers, command=command, progress=progress)
     counts = zip(outputs, merger.tables.all[tree].counts, strict=True)
     flow = add_cutflows([part.cutflow() for part in flat(parts) if part.has_books])
     return MergeReport(

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,16 @@ from hepfilter.io.copying import CopyPlan, Piece, cluster_baskets, cut_groups, p
 from hepfilter.io.layout import Layout
 from hepfilter.io.ntuple import NTupleLayout
 from hepfilter.io.output import SkimOutput
+from hepfilter.io.own_branches import score_column
 from hepfilter.io.reading import open_file
 from hepfilter.io.tree_values import cluster_values
+from hepfilter.io.writing import Column
+from hepfilter.skim.added import ENTRY, PASSED, AddedValues, Values
 from hepfilter.skim.formats import converted
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import OutputCount
-from hepfilter.skim.survey import Scores, SurveyedFile
-from hepfilter.skim.transfer import AddedValues, ImportTransfer, NTupleTransfer, TreeTransfer
+from hepfilter.skim.survey import SurveyedFile
+from hepfilter.skim.transfer import ImportTransfer, NTupleTransfer, TreeTransfer
 from hepfilter.work.streams import open_streams
 
 _ROW_BYTES = 100.0
@@ -34,27 +38,35 @@ NTUPLE_COMPRESSION = Compression("ZSTD", 5)
 
 @dataclass(frozen=True)
 class KeptEvents:
-    """The events of one input that are written: those of its chosen ones that `passed` (bool, one a chosen event)."""
+    """The events of one input that are written: those of its chosen ones that are `kept` (bool, one a chosen event).
+
+    `bits` are what a menu says of the chosen events, by the column that it goes to.
+    """
 
     file: SurveyedFile
-    passed: npt.NDArray[np.bool_]
+    kept: npt.NDArray[np.bool_]
+    bits: Values = field(default_factory=dict)
 
     @cached_property
     def entries(self) -> npt.NDArray[np.int64]:
         """Their entries in the input."""
-        return self.file.chosen[self.passed]
+        return self.file.chosen[self.kept]
 
     @cached_property
-    def scores(self) -> Scores:
-        """Their scores, None where no model decided."""
-        known = self.file.scores
-        return None if known is None else {name: values[self.passed] for name, values in known.items()}
+    def added(self) -> AddedValues:
+        """What the skim says of them: scores where a model decided, the bits of a menu, where they come from."""
+        values: dict[Column, npt.NDArray[Any]] = {
+            **{score_column(name): scores for name, scores in (self.file.scores or {}).items()},
+            **(self.bits or {PASSED: np.ones(len(self.kept), bool)}),
+            ENTRY: self.file.chosen,
+        }
+        return AddedValues(self.entries, {column: known[self.kept] for column, known in values.items()})
 
     @property
     def identity(self) -> Identity:
         """Who they are; the survey must have been asked for it."""
         assert self.file.identity is not None
-        return self.file.identity[self.passed]
+        return self.file.identity[self.kept]
 
 
 @dataclass(frozen=True)
@@ -174,7 +186,7 @@ class OutputWriter:
     def _transfer(self) -> Iterator["TreeTransfer | ImportTransfer | NTupleTransfer"]:
         """What carries the events over: processes for the branches of a TTree, this one for an RNTuple."""
         layout = self._layouts[self._main]
-        values = [AddedValues(part.entries, part.scores) for part in self._kept]
+        values = [part.added for part in self._kept]
         if isinstance(layout, NTupleLayout):
             own = [(portion.output, piece) for portion, piece, _ in self._pieces()]
             exports = self._main in self._converted

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from hepfilter.config.menu import Menu
 from hepfilter.errors import HepfilterError, SourceError
 from hepfilter.io.objects import read_older_strings, read_string
 from hepfilter.io.reading import OpenFile
@@ -58,6 +59,11 @@ class Part:
     def scores(self) -> tuple[str, ...]:
         """What the model says of every event, by name; nothing where none decided."""
         return tuple(map(str, self.facts.get("scores", ("interest",)))) if self.recipe.needs_scores else ()
+
+    @property
+    def menu(self) -> Menu | None:
+        """The menu that decided, None where none did."""
+        return None if self.recipe.trigger is None else self.recipe.trigger.menu
 
     @property
     def calibration_hash(self) -> str | None:

@@ -4,13 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hepfilter.errors import OutputError, SourceError, UsageError
+from hepfilter.errors import OutputError, UsageError
 from hepfilter.events.identity import Identity
 from hepfilter.io.branch_selection import BranchChoice
 from hepfilter.io.container import Publication, refuse_output
@@ -19,21 +19,16 @@ from hepfilter.io.layout import Layout, some
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.sources import Source, expand_inputs
 from hepfilter.skim.cuts import Cuts
+from hepfilter.skim.deciding import Verdict, decide_events, split_verdict
+from hepfilter.skim.drifting import check_drift
+from hepfilter.skim.first_pass import FirstPass, Progress, first_pass
 from hepfilter.skim.formats import format_notes
 from hepfilter.skim.outputs import KeptEvents, OutputWriter, output_paths
 from hepfilter.skim.provenance import write_provenance
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import CutflowStep, FileCount, SkimReport, add_cutflows
-from hepfilter.skim.survey import SurveyedFile, Surveyor
-from hepfilter.trigger.selection import Selection, keep_above, keep_fraction
+from hepfilter.skim.survey import SurveyedFile
 from hepfilter.wording import counted
-
-if TYPE_CHECKING:
-    from hepfilter.config.datasets import Dataset
-    from hepfilter.scoring.scorer import Scorer
-
-Progress = Callable[[str, int, int], None]
-"""Called as (stage, done, in all)."""
 
 
 def skim(
@@ -44,6 +39,7 @@ def skim(
     list_events: Path | str | None = None,
     device: str = "auto",
     workers: int = 1,
+    unblind: bool = False,
     command: Sequence[str] = (),
     force: bool = False,
     progress: Progress = lambda *_: None,
@@ -53,52 +49,46 @@ def skim(
     `inputs` are what `expand_inputs` takes: paths, globs, folders, lists, catalogues, ``file.root:tree``. The content
     of the output depends on them and the recipe alone, not on `workers`, the processes that copy (a script that takes
     several needs the usual ``if __name__ == "__main__"``).
-    `list_events` names a file for the identities of the kept events, `command` is recorded. What exists is replaced
-    only with `force`. Any of hepfilter's errors leaves no output behind.
+    `unblind` shows the rates of what a menu blinds. `list_events` names a file for the identities of the kept events,
+    `command` is recorded. What exists is replaced only with `force`. Any of hepfilter's errors leaves no output behind.
     """
     started = time.perf_counter()
     output = Path(output)
     given = [inputs] if isinstance(inputs, str | Path) else inputs
     found = expand_inputs([str(one) for one in given])
-    _check(output, found.sources, recipe, list_events=list_events, force=force)
-    if recipe.lumi_mask is None:
-        masks = {name: str(dataset.lumi_mask) for name, dataset in found.datasets.items() if dataset.lumi_mask}
-        recipe = replace(recipe, dataset_masks=masks)
-    cuts = Cuts(recipe, found.sources)
-    scorer = _load_scorer(recipe, device)
-    surveyor = Surveyor(recipe, cuts, scorer, identified=list_events is not None)
-    files = _survey(surveyor, found.sources, progress)
-    _refuse_mixture(files, recipe)
-    selection = decide(files, recipe)
-    kept = split_decisions(files, selection)
-    report = _books(kept, selection, cuts)
-    if scorer is not None:
-        report = replace(report, model=recipe.model, **scorer.facts)
-    layouts, choice = surveyor.layouts()
-    notes = (*_notes(layouts[files[0].tree], choice), *map(_shared, surveyor.shared_histograms))
-    notes += format_notes(layouts, files[0].tree, recipe.format)
-    known = {name: _dataset_facts(dataset) for name, dataset in found.datasets.items()}
-    report = replace(report, warnings=report.warnings + notes, catalogue=known)
+    _check(output, found.sources, recipe, list_events=list_events, unblind=unblind, force=force)
+    read = first_pass(found, recipe, device=device, identified=list_events is not None, progress=progress)
+    verdict = decide_events(read.files, read.recipe, read.datasets, unblind=unblind)
+    recipe = replace(read.recipe, trigger=None if verdict is None else verdict.trigger)
+    kept = split_verdict(read.files, verdict)
+    report = _books(kept, verdict, read)
+    layouts, choice = read.surveyor.layouts()
+    tree = read.files[0].tree
+    notes = (*_notes(layouts[tree], choice), *map(_shared, read.surveyor.shared_histograms))
+    notes += format_notes(layouts, tree, recipe.format)
+    report = replace(report, warnings=report.warnings + notes)
     writer = OutputWriter(kept, layouts, recipe, workers=workers)
     paths = output_paths(output, recipe, writer.num_outputs)
     _refuse_outputs(paths, found.sources, force=force)
-
-    def list_kept(publication: Publication) -> None:
-        if list_events is not None:
-            who = Identity.join([part.identity for part in kept])
-            words = who.run, who.luminosity_block, who.event
-            write_event_list(list_events, *words, force=force, publication=publication)
-
-    report = _write(report, writer, paths, recipe, command=command, progress=progress, beside=list_kept)
+    listing = partial(_list_events, list_events, kept, force=force)
+    report = _write(report, writer, paths, recipe, command=command, progress=progress, beside=listing)
     return replace(report, seconds=time.perf_counter() - started)
 
 
 def _check(
-    output: Path, sources: Sequence[Source], recipe: Recipe, *, list_events: Path | str | None, force: bool
+    output: Path,
+    sources: Sequence[Source],
+    recipe: Recipe,
+    *,
+    list_events: Path | str | None,
+    unblind: bool,
+    force: bool,
 ) -> None:
     """What can be told before any work."""
     if not recipe.selects:
-        raise UsageError("nothing to select by; give --where, --keep, --threshold, --events or --lumi-mask")
+        raise UsageError("nothing to select by; give --menu, --where, --keep, --threshold, --events or --lumi-mask")
+    if unblind and recipe.trigger is None:
+        raise UsageError("--unblind: shows what a menu blinds; give one with --menu")
     first = output_paths(output, recipe, 1)
     listed = [Path(list_events)] if list_events else []
     if any(path.resolve() == other.resolve() for path in listed for other in (*first, *map(Path, recipe.files))):
@@ -106,11 +96,6 @@ def _check(
     if any(path.resolve() == Path(other).resolve() for path in first for other in recipe.files):
         raise UsageError(f"{output}: decides what is kept; give another name with -o")
     _refuse_outputs([*first, *listed], sources, force=force)
-
-
-def _dataset_facts(dataset: "Dataset") -> dict[str, Any]:
-    """What a catalogue says of a dataset beside its files: what its events are normalised by."""
-    return {"kind": dataset.kind, "cross_section": dataset.cross_section, "luminosity": dataset.luminosity}
 
 
 def _refuse_outputs(paths: Sequence[Path], sources: Sequence[Source], *, force: bool) -> None:
@@ -122,59 +107,12 @@ def _refuse_outputs(paths: Sequence[Path], sources: Sequence[Source], *, force: 
         refuse_output(path, force=force)
 
 
-def _load_scorer(recipe: Recipe, device: str) -> "Scorer | None":
-    """The model, where one decides: nothing else needs torch."""
-    if not recipe.needs_scores:
-        return None
-    from hepfilter.scoring.scorer import Scorer
-
-    return Scorer(recipe.model, device=device)
-
-
-def _survey(surveyor: Surveyor, sources: Sequence[Source], progress: Progress) -> list[SurveyedFile]:
-    """The first pass over all inputs."""
-    files: list[SurveyedFile] = []
-
-    def report(now: int, total: int) -> None:
-        before = sum(file.num_entries for file in files)
-        progress("selecting", before + now, before + total)
-
-    for source in sources:
-        files.append(surveyor.survey(source, report))
-    return files
-
-
-def _refuse_mixture(files: Sequence[SurveyedFile], recipe: Recipe) -> None:
-    """SourceError if the events of the inputs stand in trees of other names, or one input is a copy of another."""
-    seen: dict[tuple[str, str], str] = {}
-    for file in files:
-        if file.tree != files[0].tree:
-            what = f"{file.source.path}: its events are in tree {file.tree}, those of {files[0].source.path} in"
-            raise SourceError(f"{what} {files[0].tree}; skim them apart")
-        key = file.facts.uuid, file.tree
-        if key in seen and not recipe.deduplicate and not file.has_no_uuid:
-            what = f"{file.source.path}: is a copy of {seen[key]}, its events would count twice"
-            raise SourceError(f"{what}; leave it out, or give --deduplicate")
-        seen[key] = file.source.path
-
-
-def decide(files: Sequence[SurveyedFile], recipe: Recipe) -> Selection | None:
-    """The cut on the scores of all events that passed the others, None where there is none."""
-    if not recipe.needs_scores:
-        return None
-    scores = np.concatenate([file.scores["interest"] for file in files if file.scores is not None])
-    if recipe.threshold is not None:
-        return keep_above(scores, recipe.threshold)
-    assert recipe.keep is not None
-    return keep_fraction(scores, np.concatenate([file.ties for file in files]), recipe.keep)
-
-
-def split_decisions(files: Sequence[SurveyedFile], selection: Selection | None) -> list[KeptEvents]:
-    """The decisions of each file."""
-    if selection is None:
-        return [KeptEvents(file, np.ones(len(file.chosen), bool)) for file in files]
-    borders = np.cumsum([len(file.chosen) for file in files])[:-1]
-    return [KeptEvents(file, part) for file, part in zip(files, np.split(selection.passed, borders), strict=True)]
+def _list_events(path: Path | str | None, kept: Sequence[KeptEvents], publication: Publication, *, force: bool) -> None:
+    """Write who the kept events are, if that was asked for."""
+    if path is not None:
+        who = Identity.join([part.identity for part in kept])
+        words = who.run, who.luminosity_block, who.event
+        write_event_list(path, *words, force=force, publication=publication)
 
 
 def _write(
@@ -200,28 +138,37 @@ def _write(
     return replace(report, warnings=report.warnings + skipped, bytes_read=report.bytes_read + written.bytes_read)
 
 
-def _books(kept: Sequence[KeptEvents], selection: Selection | None, cuts: Cuts) -> SkimReport:
-    """Events and weights in and out of each file."""
+def _books(kept: Sequence[KeptEvents], verdict: Verdict | None, read: FirstPass) -> SkimReport:
+    """Events and weights in and out of each file, and what decided; TriggerError as `check_drift`."""
     problems: Counter[str] = Counter()
     for part in kept:
         problems.update(part.file.problems)
+    trigger = None if verdict is None else verdict.trigger
+    windows = () if trigger is None else check_drift(read.files, trigger)
+    drifted = tuple(window.note for window in windows if window.note)
     return SkimReport(
-        files=tuple(_count(part, scored=selection is not None) for part in kept),
-        threshold=None if selection is None else selection.threshold,
-        ties_dropped=0 if selection is None else selection.ties_dropped,
+        files=tuple(_count(part, step=None if verdict is None else verdict.step) for part in kept),
+        threshold=None if verdict is None else verdict.threshold,
+        ties_dropped=0 if verdict is None else verdict.ties_dropped,
+        rates=None if verdict is None else verdict.rates,
+        predicted=None if verdict is None else verdict.resolution,
+        unblinded=verdict is not None and verdict.unblinded,
         bytes_read=sum(part.file.bytes_read for part in kept),
         payload_bytes=round(sum(part.file.entry_bytes[1] * part.file.num_entries for part in kept)),
         problems=dict(sorted(problems.items())),
-        warnings=_warnings([part.file for part in kept], cuts),
+        warnings=_warnings(read.files, read.cuts) + drifted,
+        catalogue={name: dataset.facts() for name, dataset in read.datasets.items()},
+        menu="" if trigger is None else trigger.menu.name,
+        **({} if read.scores is None else read.scores.facts),
     )
 
 
-def _count(part: KeptEvents, *, scored: bool) -> FileCount:
+def _count(part: KeptEvents, *, step: str | None) -> FileCount:
     file, flow = part.file, part.file.flow
     steps = [CutflowStep(name, events, flow.weights.get(name)) for name, events in flow.events.items()]
-    if scored:
-        weight = None if file.weights is None else float(file.weights[part.passed].sum())
-        steps.append(CutflowStep("score", len(part.entries), weight))
+    if step is not None:
+        weight = None if file.weights is None else float(file.weights[part.kept].sum())
+        steps.append(CutflowStep(step, len(part.entries), weight))
     facts = file.facts
     return FileCount(
         path=file.source.path,

@@ -20,14 +20,14 @@ CUTFLOW_TITLES = {
     WEIGHTED: "sum of weights after each cut; of events where there is no weight",
 }
 FORMAT = 1
-_PACKAGES = ("numpy", "torch", "torch-geometric", "awkward", "uproot")
+_SCORING = ("torch", "torch-geometric", "awkward", "uproot")
 
 
 def provenance(
     report: SkimReport, recipe: Recipe, number: int, *, command: Sequence[str], skipped: Sequence[str]
 ) -> dict[str, Any]:
     """The facts about output `number` as plain data; `facts` of the same inputs and recipe are the same."""
-    packages = ("numpy", *(_PACKAGES[1:] if recipe.needs_scores else ()))
+    packages = ("numpy", *_packages(recipe))
     facts: dict[str, Any] = {
         "format": FORMAT,
         "hepfilter": __version__,
@@ -43,6 +43,8 @@ def provenance(
         "warnings": list(report.warnings),
         "problems": dict(report.problems),
     }
+    if recipe.trigger is not None:
+        facts |= {"unblinded": report.unblinded}
     if recipe.needs_scores:
         facts |= {name: getattr(report, name) for name in ("model_hash", "device_class", "threshold", "ties_dropped")}
         facts |= {"scores": list(report.scores)}
@@ -50,6 +52,13 @@ def provenance(
             facts |= {"calibration_hash": report.calibration_hash}
             facts |= {"extrapolated_below": dict(report.extrapolated_below)}
     return facts
+
+
+def _packages(recipe: Recipe) -> tuple[str, ...]:
+    """What scores came by."""
+    if not recipe.needs_scores:
+        return ()
+    return _SCORING if recipe.scores is None else ("pyarrow",)
 
 
 def write_provenance(

@@ -12,6 +12,10 @@ from hepfilter.events.schemas import schema_names
 from hepfilter.io.compression import parse_compression
 from hepfilter.io.converting import FORMATS, Format
 from hepfilter.io.layout import POLICIES, Policy
+from hepfilter.trigger.lock import Trigger, trigger_of
+
+SHIPPED = "interest-objects"
+"""The model that decides unless another is given."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,10 @@ class Recipe:
     An event is kept if it is the first of its identity (`deduplicate`), lies in the luminosity mask (`lumi_mask`, the
     path of a certification JSON, else that of its dataset in `dataset_masks`), is listed (`events`, the path of a
     list), passes the selection expression `where`, and has a score of at least `threshold` or is among the share `keep`
-    of highest score of all that passed the rest. `model` and `schema` are names of what ships, or paths; the model is
-    used only with `keep` or `threshold`.
+    of highest score of all that passed the rest; a `trigger`, with a menu, takes the place of both. `model` and
+    `schema` are names of what ships, or paths; the model is used only where one of these three needs it. `scores`, the
+    path of a file that `hepfilter score` wrote, takes the place of running it; then `model` may be empty, and is what
+    those scores are of.
 
     `keep_branches` and `drop_branches` are globs, `branches` the path of a keep/drop file. `layout` says which branches
     the output has where inputs differ, `fills` what stands for those that an input lacks (``TREE/BRANCH`` in another
@@ -34,7 +40,9 @@ class Recipe:
     where: str | None = None
     keep: Fraction | None = None
     threshold: float | None = None
-    model: str = "interest-objects"
+    trigger: Trigger | None = None
+    model: str = ""
+    scores: str | None = None
     schema: str | None = None
     lumi_mask: str | None = None
     dataset_masks: Mapping[str, str] = field(default_factory=dict)
@@ -52,10 +60,17 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """UsageError for what contradicts itself."""
+        if not self.model and self.scores is None:
+            object.__setattr__(self, "model", (self.trigger and self.trigger.menu.model) or SHIPPED)
+        if self.scores is not None and not self.needs_scores:
+            what = "decides nothing without --keep, --threshold or a --menu with scores"
+            raise UsageError(f"--scores {self.scores} {what}; with --keep 100% all that pass get their scores")
         if self.threshold is not None and not math.isfinite(self.threshold):
             raise UsageError(f"--threshold {self.threshold}: give a number")
         if self.keep is not None and self.threshold is not None:
             raise UsageError("--keep and --threshold: give one of them, a share or a score")
+        if self.trigger is not None and (self.keep is not None or self.threshold is not None):
+            raise UsageError("--menu decides by itself; leave --keep and --threshold out")
         if self.branches is not None and (self.keep_branches or self.drop_branches):
             raise UsageError("--branches: a file of rules stands alone, without --keep-branches and --drop-branches")
         if self.split_events is not None and self.split_bytes is not None:
@@ -80,19 +95,26 @@ class Recipe:
     def files(self) -> tuple[str, ...]:
         """The files, beside the inputs, that decide too."""
         schema = None if self.schema in schema_names() else self.schema
-        named = (self.lumi_mask, *self.dataset_masks.values(), self.events, self.branches, schema)
+        named = (self.lumi_mask, *self.dataset_masks.values(), self.events, self.branches, schema, self.scores)
         return tuple(path for path in named if path is not None)
 
     @property
     def needs_scores(self) -> bool:
         """Whether a model decides."""
-        return self.keep is not None or self.threshold is not None
+        by_menu = self.trigger is not None and bool(self.trigger.menu.scores)
+        return by_menu or self.keep is not None or self.threshold is not None
 
     @property
     def selects(self) -> bool:
         """Whether anything is asked for at all."""
         cuts = (self.where, self.lumi_mask, self.events, self.branches)
-        return self.needs_scores or self.deduplicate or any(cut is not None for cut in cuts) or self.reshapes
+        return (
+            self.needs_scores
+            or self.trigger is not None
+            or self.deduplicate
+            or any(cut is not None for cut in cuts)
+            or self.reshapes
+        )
 
     @property
     def reshapes(self) -> bool:
@@ -107,7 +129,9 @@ class Recipe:
         if self.threshold is None:
             del facts["threshold"]
         if not self.needs_scores:
-            del facts["model"]
+            facts.pop("model", None)
+        if self.trigger is not None:
+            facts["trigger"] = self.trigger.plain()
         return facts | ({"keep": str(self.keep)} if self.keep is not None else {})
 
     @classmethod
@@ -116,6 +140,8 @@ class Recipe:
         values = dict(facts)
         for name in ("keep_branches", "drop_branches"):
             values[name] = tuple(values.get(name, ()))
+        if "trigger" in values:
+            values["trigger"] = trigger_of(values["trigger"], where="the menu in the provenance")
         if "keep" in values:
             values["keep"] = Fraction(values["keep"])
         return cls(**values)

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hepfilter.trigger.rates import RateTable
+from hepfilter.trigger.thresholds import Resolution
+
 
 @dataclass(frozen=True)
 class CutflowStep:
@@ -56,7 +59,9 @@ class SkimReport:
     model hash; `scores` are what the model says of every event, by name; `extrapolated_below` has for each p-value
     among them the number below which it is an extrapolation; `problems` counts objects treated by rule; `bytes_read`
     are all that were read of the inputs, `payload_bytes` what their events hold as they are compressed; `catalogue` has
-    kind, cross-section (pb) and luminosity (1/fb) of each dataset.
+    kind, cross-section (pb) and luminosity (1/fb) of each dataset. Of the menu of that name, `rates` are what its paths
+    took here, None if weights are negative, and `predicted` what they will take, where the thresholds were tuned on
+    these events; `unblinded` says that both show what the menu blinds.
     """
 
     files: tuple[FileCount, ...]
@@ -75,6 +80,10 @@ class SkimReport:
     problems: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     catalogue: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    menu: str = ""
+    rates: RateTable | None = None
+    predicted: Resolution | None = None
+    unblinded: bool = False
 
     @property
     def read(self) -> int:

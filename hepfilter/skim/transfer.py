@@ -3,8 +3,7 @@
 Each copies, or makes the one of the other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,7 @@ from hepfilter.io.copying import Cluster, CopyPlan, Piece
 from hepfilter.io.ntuple import NTupleLayout
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.sources import Source
-from hepfilter.io.writing import Column
-from hepfilter.skim.added import ENTRY, PASSED, added_columns, score_column
-
-
-@dataclass(frozen=True)
-class AddedValues:
-    """For the added columns of one input's kept events: their entries (rising), and scores where a model decided."""
-
-    entries: npt.NDArray[np.int64]
-    scores: Mapping[str, npt.NDArray[np.float32]] | None
-
-    def columns(self) -> list[Column]:
-        """The columns that there are values for."""
-        return added_columns(tuple(self.scores or ()))
-
-    def of(self, entries: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
-        """The values for some of the entries."""
-        values: dict[str, npt.NDArray[Any]] = {PASSED.name: np.ones(len(entries), bool), ENTRY.name: entries}
-        places = np.searchsorted(self.entries, entries)
-        return values | {score_column(name).name: scores[places] for name, scores in (self.scores or {}).items()}
+from hepfilter.skim.added import AddedValues
 
 
 class _ByClusters:
@@ -59,7 +39,7 @@ class TreeTransfer(_ByClusters):
 
     def write(self, out: SkimOutput, number: int) -> Iterator[int]:
         """Write the clusters of output `number`; the events of each."""
-        with out.new_events(self._plan.layout, self._values[0].columns()) as events:
+        with out.new_events(self._plan.layout, self._values[0].columns) as events:
             for cluster, groups, columns in self._groups(number):
                 events.write_cluster(cluster.count, [basket for group in groups for basket in group.baskets], columns)
                 yield cluster.count
@@ -70,7 +50,7 @@ class ImportTransfer(_ByClusters):
 
     def write(self, out: SkimOutput, number: int) -> Iterator[int]:
         """Write the clusters of output `number`; the events of each."""
-        with out.imported_events(self._plan, self._values[0].columns()) as events:
+        with out.imported_events(self._plan, self._values[0].columns) as events:
             for cluster, groups, columns in self._groups(number):
                 values = {name: own for group in groups for name, own in group.values.items()}
                 events.write_cluster(cluster, values, columns)
@@ -100,7 +80,7 @@ class NTupleTransfer:
         pieces = [piece for output, piece in self._pieces if output == number]
         own = [(self._sources[piece.source], piece.entries) for piece in pieces]
         added = [self._values[piece.source].of(piece.entries) for piece in pieces]
-        columns = self._values[0].columns()
+        columns = self._values[0].columns
         if self._exports:
             chosen = [Chosen(*pair, values) for pair, values in zip(own, added, strict=True)]
             self.bytes_read += out.export_ntuple(self._name, self._layout, chosen, columns)

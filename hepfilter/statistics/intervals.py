@@ -67,10 +67,25 @@ def binomial_trials(
     `squares` [n] are the Σw² of the events that pass; `weights` those of all events, some of them > 0. The variance is
     ((1 − p)² Σ_passed w² + p² Σ_failed w²) / (Σw)²; where it is 0, as where none or all pass, `effective_number`.
     """
-    p, total, everything = np.asarray(shares, np.float64), np.sum(weights), np.sum(np.square(weights))
-    variances = ((1 - p) ** 2 * squares + p**2 * (everything - squares)) / total**2
+    total, everything = np.sum(weights), np.sum(np.square(weights))
+    return binomial_trials_of(shares, squares, np.asarray(total), np.asarray(everything))
+
+
+def binomial_trials_of(
+    shares: NDArray[np.floating],
+    squares: NDArray[np.floating],
+    totals: NDArray[np.floating],
+    total_squares: NDArray[np.floating],
+) -> NDArray[np.float64]:
+    """`binomial_trials` of shares [...] of several samples, with the Σw `totals` and Σw² of all their events.
+
+    The arrays are broadcast to the shape of `shares`. Of a sample without weight it is 0.
+    """
+    p, total, everything, above = np.broadcast_arrays(np.asarray(shares, np.float64), totals, total_squares, squares)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variances = ((1 - p) ** 2 * above + p**2 * (everything - above)) / total**2
+        trials: NDArray[np.float64] = np.where(everything > 0, total**2 / everything, 0.0)
     known = (p > 0) & (p < 1) & (variances > 0)
-    trials = np.full(len(p), effective_number(weights))
     np.divide(p * (1 - p), variances, out=trials, where=known)
     return trials
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -13,17 +13,30 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hepfilter.config.graph import Collection
 from hepfilter.config.model import ModelDefinition
-from hepfilter.errors import TrainingError
+from hepfilter.errors import TrainingError, nearest
+from hepfilter.events.observables import OBSERVABLES
 from hepfilter.graphs.labelled import LabelledEvents
 from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.graphs.pairs import dense_pairs
+from hepfilter.statistics.reweighting import match_spectrum
 
 _NORMALISATION_EVENTS: Final = 20_000
 _AT_ONCE: Final = 512
 _MOST_COLLECTIONS: Final = len(get_args(Collection))
 
-Batch = tuple[PaddedGraphs, Tensor, Tensor]
-"""Graphs, targets [b] int64, weights [b] float32."""
+
+class Batch(NamedTuple):
+    """b events: targets [b] int64; weights [b] float32; observed [b] float32, ln(1 + the observable that the scores are
+    to be decorrelated from), 0 where there is none."""
+
+    graphs: PaddedGraphs
+    targets: Tensor
+    weights: Tensor
+    observed: Tensor
+
+    def on(self, device: torch.device) -> "Batch":
+        """The batch on this device."""
+        return Batch(self.graphs.to(device), self.targets.to(device), self.weights.to(device), self.observed.to(device))
 
 
 @dataclass(frozen=True)
@@ -74,7 +87,10 @@ class BatchOrder(Sampler[Draw]):
 
 
 class EventBatches(Dataset[Batch]):
-    """The batch that a `Draw` means; with the probability `dropout` a collection is missing in an event."""
+    """The batch that a `Draw` means; with the probability `dropout` a collection is missing in an event.
+
+    `observable` names the one that the batches tell of.
+    """
 
     def __init__(
         self,
@@ -83,8 +99,11 @@ class EventBatches(Dataset[Batch]):
         weights: NDArray[np.float64],
         *,
         dropout: float = 0.0,
+        observable: str | None = None,
     ) -> None:
         self._data, self._dropout = data, dropout
+        observed = np.zeros(len(targets)) if observable is None else np.asarray(data.observable(observable), np.float64)
+        self._observed = np.log1p(observed).astype(np.float32)
         self._targets, self._weights = targets, weights.astype(np.float32)
 
     def __len__(self) -> int:
@@ -96,7 +115,8 @@ class EventBatches(Dataset[Batch]):
             absent = np.random.default_rng(draw.key).random((len(draw.events), _MOST_COLLECTIONS)) < self._dropout
         graphs = self._data.padded(draw.events, absent=absent)
         weights = self._weights[draw.events] * draw.factors
-        return graphs, torch.from_numpy(self._targets[draw.events]), torch.from_numpy(weights)
+        targets, observed = (torch.from_numpy(column[draw.events]) for column in (self._targets, self._observed))
+        return Batch(graphs, targets, torch.from_numpy(weights), observed)
 
 
 def load_batches(batches: EventBatches, order: BatchOrder, *, workers: int, pinned: bool) -> "DataLoader[Batch]":
@@ -126,6 +146,33 @@ def balanced_weights(
             raise TrainingError(f"class {name}: no events in the training or validation data; simulate more of it")
     weights: NDArray[np.float64] = raw * (len(target) / len(names)) / sums[target]
     return weights
+
+
+def matched_weights(
+    data: LabelledEvents, weights: NDArray[np.float64], is_signal: NDArray[np.bool_], observable: str
+) -> NDArray[np.float64]:
+    """The weights [B], those of background such that it has signal's spectrum of an observable, and its total still.
+
+    It is `match_spectrum`: where there is only one of both, or too little background, both count 0, so that nothing is
+    left to learn from the observable. TrainingError for an observable that is not known, or where nothing of signal is
+    in reach of background.
+    """
+    if observable not in OBSERVABLES:
+        close = nearest(observable, OBSERVABLES) or f"; known: {', '.join(OBSERVABLES)}"
+        raise TrainingError(f"fit.reweight: no observable {observable!r}{close}")
+    values = np.asarray(data.observable(observable), np.float64)
+    match = match_spectrum(
+        values[~is_signal],
+        values[is_signal],
+        source_weights=weights[~is_signal],
+        target_weights=weights[is_signal],
+    )
+    if not match.coverage > 0:
+        raise TrainingError(f"fit.reweight: no signal has a {observable} that ten background events have too")
+    matched = weights.copy()
+    matched[~is_signal] = match.weights * weights[~is_signal].sum()
+    matched[is_signal] *= match.in_reach
+    return matched
 
 
 def normalisation(data: LabelledEvents, definition: ModelDefinition) -> dict[str, tuple[Tensor, Tensor]]:

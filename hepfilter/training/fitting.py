@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,15 +24,43 @@ from hepfilter.graphs.reading import Progress
 from hepfilter.models.architectures import build_network
 from hepfilter.models.device import choose_device
 from hepfilter.models.network import GraphNetwork
-from hepfilter.training.batches import Batch, BatchOrder, EventBatches, balanced_weights, load_batches, normalisation
+from hepfilter.training.batches import (
+    Batch,
+    BatchOrder,
+    EventBatches,
+    balanced_weights,
+    load_batches,
+    matched_weights,
+    normalisation,
+)
 from hepfilter.training.history import Epoch, Fitted, History
 from hepfilter.training.learning_rate import find_learning_rate
 from hepfilter.training.module import Classifier
-from hepfilter.training.resume import StateKeeper, read_state
-from hepfilter.training.reweighting import match_signals
+from hepfilter.training.resume import StateKeeper, TrainingState, read_state
 
 _NO_MATTER: Final = {"devices", "nodes", "strategy", "workers"}
 """Options that a training may be resumed with others of."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a fit has around it; the weights are the same with or without.
+
+    state: a file, written after each epoch; with `resume` a training goes on from there, if it is there.    logs: a
+    folder for TensorBoard.    progress: counts events.    told: hears of each epoch, counted from 1, and its losses.
+    """
+
+    state: Path | None = None
+    resume: bool = False
+    logs: Path | None = None
+    progress: Progress = lambda *_: None
+    told: Callable[[int, Epoch], None] = lambda *_: None
+
+    def restored(self, origin: Mapping[str, Any]) -> TrainingState | None:
+        """The state to go on from; TrainingError if it is damaged or of another origin."""
+        if not self.resume or self.state is None or not self.state.exists():
+            return None
+        return read_state(self.state, origin=origin)
 
 
 def fit(
@@ -43,23 +71,18 @@ def fit(
     targets: tuple[NDArray[np.int64], NDArray[np.int64]],
     options: Fit,
     device: str = "auto",
-    state: Path | None = None,
-    resume: bool = False,
-    logs: Path | None = None,
-    progress: Progress = lambda *_: None,
-    told: Callable[[int, Epoch], None] = lambda *_: None,
+    around: Surroundings = Surroundings(),
 ) -> Fitted:
     """Train a fresh network; the same data, options and number of threads give the same weights on a CPU.
 
     `targets` are the classes of the training and of the validation events, in the order of the definition's classes.
-    After each epoch the file `state` is written; with `resume` a training goes on from there, if it is there. `logs` is
-    a folder for TensorBoard; `told` hears of each epoch. On several devices there are several processes; all but
-    the first end in here. TrainingError if a class has no event in one of the parts, or if the loss stops being finite.
+    On several devices there are several processes; all but the first end in here. TrainingError if a class has no event
+    in one of the parts, or if the loss stops being finite.
     """
     parts = _weighted_parts(definition, (training, validation), targets, options)
     origin = _origin(definition, parts, options)
-    restored = read_state(state, origin=origin) if resume and state is not None and state.exists() else None
-    history = History(options, len(training), progress, told)
+    restored = around.restored(origin)
+    history = History(options, len(training), around.progress, around.told)
     if restored:
         history.epochs, history.weights = list(restored.epochs), dict(restored.best)
     with torch.random.fork_rng(), _quiet_lightning():
@@ -68,8 +91,8 @@ def fit(
         network.set_normalisation(**normalisation(training, definition))
         rate = restored.learning_rate if restored else _learning_rate(network, parts[0], options, device)
         options = options.model_copy(update={"learning_rate": rate})
-        keeper = StateKeeper(state, history, origin=origin, restored=restored)
-        trainer = _trainer(options, device, callbacks=[history, keeper], logs=logs)
+        keeper = StateKeeper(around.state, history, origin=origin, restored=restored)
+        trainer = _trainer(options, device, callbacks=[history, keeper], logs=around.logs)
         loader, validation_loader = (_loader(part, options, trainer, n_done=len(history.epochs)) for part in parts)
         steps = options.epochs * len(loader)
         module = Classifier(network, options, steps=steps, first_epoch=len(history.epochs))
@@ -93,7 +116,13 @@ class _Part:
 
     def batches(self, options: Fit) -> EventBatches:
         """With collections missing where the training says so: in what is shuffled."""
-        return EventBatches(self.data, self.targets, self.weights, dropout=options.collection_dropout)
+        return EventBatches(
+            self.data,
+            self.targets,
+            self.weights,
+            dropout=options.collection_dropout,
+            observable=None if options.decorrelate is None else options.decorrelate.observable,
+        )
 
 
 def _weighted_parts(
@@ -102,13 +131,13 @@ def _weighted_parts(
     targets: tuple[NDArray[np.int64], NDArray[np.int64]],
     options: Fit,
 ) -> tuple[_Part, _Part]:
-    """Every class counts equally; the spectrum of the background is matched as the training events say, in both."""
+    """Every class counts equally; the spectrum of the background is matched to that of signal, in either part."""
     names = [event_class.name for event_class in definition.classes]
     weights = [balanced_weights(*both, names, options.weight_power) for both in zip(data, targets, strict=True)]
     if options.reweight is not None:
         signal = np.array([event_class.is_signal for event_class in definition.classes])
-        match = match_signals(options.reweight, data[0], weights[0], signal[targets[0]])
-        weights = [match.apply(data[i], weights[i], signal[targets[i]]) for i in range(2)]
+        observable = options.reweight.observable
+        weights = [matched_weights(data[i], weights[i], signal[targets[i]], observable) for i in range(2)]
     training, validation = (_Part(data[i], targets[i], weights[i], shuffled=i == 0) for i in range(2))
     return training, validation
 

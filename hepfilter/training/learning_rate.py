@@ -39,8 +39,7 @@ def _losses_while_rising(module: Classifier, batches: Iterable[Batch], device: t
     for number, (rate, batch) in enumerate(zip(_RATES, _endless(batches), strict=False), start=1):
         for group in optimizer.param_groups:
             group["lr"] = rate
-        graphs, targets, weights = batch
-        loss: Any = module._loss((graphs.to(device), targets.to(device), weights.to(device)))
+        loss: Any = module._loss(batch.on(device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

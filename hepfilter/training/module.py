@@ -82,16 +82,15 @@ class Classifier(lightning.LightningModule):
 
     def _log(self, name: str, loss: Tensor, batch: Batch) -> None:
         """For the mean over the events of an epoch, on all devices; `history.History` takes it from there."""
-        self.log(name, loss, on_step=False, on_epoch=True, sync_dist=True, logger=False, batch_size=len(batch[1]))
+        self.log(name, loss, on_step=False, on_epoch=True, sync_dist=True, logger=False, batch_size=len(batch.targets))
 
     def _loss(self, batch: Batch, network: GraphNetwork | None = None) -> Tensor:
         """Of the network that learns, or another; by buckets: the same as at once, not computing on empty places."""
         network = network or self.network
-        graphs, targets, weights = batch
-        buckets = list(graphs.buckets())
-        parts = [network.embed_padded(graphs.select(events).cropped(n_nodes)) for n_nodes, events in buckets]
+        buckets = list(batch.graphs.buckets())
+        parts = [network.embed_padded(batch.graphs.select(events).cropped(n_nodes)) for n_nodes, events in buckets]
         latent = torch.cat(parts)[torch.cat([events for _, events in buckets]).argsort()]
         logits = network.classify(latent)
-        losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        losses = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none")
         further: Tensor = self.further(latent, logits, batch)
-        return (losses * weights).sum() / len(targets) + further
+        return (losses * batch.weights).sum() / len(batch.targets) + further

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from hepfilter.config.model import EventClass
-from hepfilter.config.training import Fit, NodeObservable
-from hepfilter.graphs.padded import PaddedGraphs
+from hepfilter.config.training import Fit
 from hepfilter.training.batches import Batch
 
 _MOST_EVENTS: Final = 4096
@@ -27,7 +26,7 @@ class FurtherTerms(nn.Module):
 
     def forward(self, latent: Tensor, logits: Tensor, batch: Batch) -> Tensor:
         """The sum of the terms for latent [b, H] and logits [b, classes] of a batch; 0 without any."""
-        graphs, targets, weights = batch
+        targets, weights = batch.targets, batch.weights
         total = logits.new_zeros(())
         if (contrastive := self._contrastive) is not None:
             term = supervised_contrastive(
@@ -37,16 +36,10 @@ class FurtherTerms(nn.Module):
         if (decorrelate := self._decorrelate) is not None:
             is_signal = torch.tensor([c.is_signal for c in self._classes], device=targets.device)
             kept = ~is_signal[targets]
-            scores, values = interest_of(logits, self._classes), node_observable(graphs, decorrelate.observable)
-            term = squared_distance_correlation(scores[kept], values[kept], weights[kept])
+            scores = interest_of(logits, self._classes)
+            term = squared_distance_correlation(scores[kept], batch.observed[kept], weights[kept])
             total = total + decorrelate.weight * term
         return total
-
-
-def node_observable(graphs: PaddedGraphs, name: NodeObservable) -> Tensor:
-    """[b] from the nodes of each event: hardness is ln(1 + Σ pt / GeV), multiplicity ln(1 + number)."""
-    values = graphs.momenta[..., 0].masked_fill(~graphs.mask, 0.0).sum(1) if name == "hardness" else graphs.node_counts
-    return values.float().log1p()
 
 
 def supervised_contrastive(projected: Tensor, targets: Tensor, weights: Tensor, *, temperature: float) -> Tensor:

@@ -2,7 +2,8 @@
 
 Two ways. `cwola` takes sideband events as they are (classification without labels, J. H. Collins, K. Howe, B. Nachman,
 Phys. Rev. Lett. 121 (2018) 241803): right where the features do not depend on the mass. `template` moves each sideband
-event into the signal region first, along the dependence of its features on the mass that the sidebands show.
+event into the signal region first, along the dependence of its features on the mass that the sidebands show: each
+feature keeps its quantile, and quantiles are interpolated in the mass (A. L. Read, NIM A 425 (1999) 357).
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ Method = Literal["cwola", "template"]
 METHODS: Final[tuple[Method, ...]] = get_args(Method)
 MIN_EVENTS: Final = 100
 """Events that the signal region and each sideband must have."""
+_QUANTILES: Final = np.linspace(0, 1, 2001)
+_BISECTIONS: Final = 20
 Floats = NDArray[np.floating[Any]]
 
 
@@ -77,7 +80,7 @@ def references(features: Floats, mass: Floats, window: MassWindow, *, method: Me
     taken = np.asarray(features[origin], np.float64)
     if method == "template":
         targets = np.random.default_rng(seed).choice(mass[region], len(origin))
-        taken = _moved(taken, mass[origin], targets, weights)
+        taken = _moved(taken, mass[origin], below[origin], targets)
     return References(taken, weights, origin)
 
 
@@ -90,26 +93,32 @@ def _balanced(mass: Floats, below: NDArray[np.bool_], wanted: float) -> NDArray[
     return scaled
 
 
-def _moved(features: NDArray[np.float64], mass: Floats, targets: Floats, weights: Floats) -> NDArray[np.float64]:
+def _moved(
+    features: NDArray[np.float64], mass: Floats, below: NDArray[np.bool_], targets: Floats
+) -> NDArray[np.float64]:
     """[R, F] features of events of `mass`, as they would be at the masses `targets`.
 
-    Each feature has a mean μ(m) linear in the mass and a mean absolute deviation σ(m), exponential of a linear
-    function: x → μ(m') + (x − μ(m)) σ(m')/σ(m). Both are fitted to the events with their weights.
+    The quantile q of each feature is linear in the mass, x_q(m), through its values in both sidebands at their mean
+    masses: x_q(m) → x_q(m'). So bounds and values that many events share stay what they are; how features depend on one
+    another, in ranks, stays that of the event's own mass.
     """
-    centre, width = float(np.mean(mass)), float(np.std(mass))
-    here, there = ((np.asarray(values, np.float64) - centre) / width for values in (mass, targets))
+    low, high = float(np.mean(mass[below])), float(np.mean(mass[~below]))
+    here, there = ((np.asarray(values, np.float64) - low) / (high - low) for values in (mass, targets))
     moved = np.empty_like(features)
     for column in range(features.shape[1]):
         values = features[:, column]
-        slope, offset = np.polyfit(here, values, 1, w=np.sqrt(weights))
-        residual = values - (offset + slope * here)
-        spread = np.mean(np.abs(residual))
-        growth = _relative_growth(np.abs(residual), here, weights) if spread > 0 else 0.0
-        moved[:, column] = offset + slope * there + residual * np.exp(growth * (there - here))
+        at_low, at_high = (np.quantile(values[side], _QUANTILES) for side in (below, ~below))
+        quantile = _solved(values, here, at_low, at_high)
+        moved[:, column] = values + (there - here) * np.interp(quantile, _QUANTILES, at_high - at_low)
     return moved
 
 
-def _relative_growth(deviation: Floats, x: Floats, weights: Floats) -> float:
-    """d ln σ/dx at the middle, from a straight line through the absolute deviations."""
-    slope, offset = np.polyfit(x, deviation, 1, w=np.sqrt(weights))
-    return float(np.clip(slope / offset, -1.0, 1.0)) if offset > 0 else 0.0
+def _solved(values: Floats, place: Floats, at_low: Floats, at_high: Floats) -> NDArray[np.float64]:
+    """[R] the quantile that each value is at its place between the sidebands (0 and 1), by bisection."""
+    lower, upper = np.zeros(len(values)), np.ones(len(values))
+    for _ in range(_BISECTIONS):
+        middle = (lower + upper) / 2
+        low, high = (np.interp(middle, _QUANTILES, column) for column in (at_low, at_high))
+        is_below = low + place * (high - low) < values
+        lower, upper = np.where(is_below, middle, lower), np.where(is_below, upper, middle)
+    return (lower + upper) / 2

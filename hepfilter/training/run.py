@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from hepfilter import __version__
+from hepfilter.config.card import cards_of_label
 from hepfilter.config.graph import load_graph_specification
 from hepfilter.config.model import ModelDefinition, load_architecture
 from hepfilter.config.training import TrainingConfig
-from hepfilter.errors import TrainingError
+from hepfilter.errors import OutputError, TrainingError
 from hepfilter.evaluation.families import FamilyResult, family_results
 from hepfilter.evaluation.sample import model_scores, scored_events
 from hepfilter.graphs.cache import CachedGraphs
@@ -24,7 +25,8 @@ from hepfilter.models.checkpoint import save
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.training.classes import UNSEEN, TrainingClass, event_classes, processes, targets, training_classes
 from hepfilter.training.density import fit_heads
-from hepfilter.training.fitting import fit
+from hepfilter.training.devices import refuse_missing_devices
+from hepfilter.training.fitting import Surroundings, fit
 from hepfilter.training.history import Epoch, Fitted
 
 
@@ -57,28 +59,33 @@ def train(
     logs: Path | None = None,
     progress: Progress = lambda *_: None,
     told: Callable[[int, Epoch], None] = lambda *_: None,
+    noted: Callable[[str], None] = lambda _: None,
 ) -> TrainingReport:
     """Train the network of `config` on simulated `sources`, write it to `output` and test it on events left aside.
 
     Families in `exclude` (beside the configuration's own) are not trained on, but tested. `cache` is a folder in which
-    the events are kept as `graphs.cache` says (a source may be one, too). With `resume` a training to this output that
-    was ended goes on where its last whole epoch ended. `logs` is a folder for TensorBoard; `told` hears of each epoch.
-    On several devices all processes but the first end in here. TrainingError tells what is wrong with the data.
+    the events are kept as `graphs.cache` says (a source may be one, too); `noted` hears if it had to be made again.
+    With `resume` a training to this output that was ended goes on where its last whole epoch ended. `logs` is a folder
+    for TensorBoard; `told` hears of each epoch. Metrics of an earlier model at `output` (`metrics_path`) are removed
+    before the new one appears. On several devices all processes but the first end in here. TrainingError tells what is
+    wrong with the data, UsageError which devices are not there.
     """
     started = time.perf_counter()
-    classes = training_classes(config, exclude=exclude)
     # before any file is read: a wrong name in the configuration is told at once
+    refuse_missing_devices(config.fit, device)
+    classes = training_classes(config, exclude=exclude)
     definition = ModelDefinition(
         graph=load_graph_specification(config.graph),
         architecture=load_architecture(config.architecture),
         classes=event_classes(classes),
         heads=config.heads,
     )
-    with open_events(sources, definition.graph, cache=cache, split_seed=config.split.seed, progress=progress) as data:
-        return _train(
-            config, classes, definition, data, output,
-            device=device, resume=resume, logs=logs, progress=progress, told=told, started=started,
-        )  # fmt: skip
+    plan = _Plan(config, classes, definition, device)
+    around = Surroundings(state_path(output), resume, logs, progress, told)
+    with open_events(
+        sources, definition.graph, cache=cache, split_seed=config.split.seed, progress=progress, noted=noted
+    ) as data:
+        return _train(plan, data, output, around, started=started)
 
 
 def state_path(output: Path) -> Path:
@@ -86,43 +93,32 @@ def state_path(output: Path) -> Path:
     return output.with_suffix(".resume.safetensors")
 
 
-def _train(
-    config: TrainingConfig,
-    classes: Sequence[TrainingClass],
-    definition: ModelDefinition,
-    data: CachedGraphs,
-    output: Path,
-    *,
-    device: str,
-    resume: bool,
-    logs: Path | None,
-    progress: Progress,
-    told: Callable[[int, Epoch], None],
-    started: float,
-) -> TrainingReport:
+def metrics_path(output: Path) -> Path:
+    """Where the metrics of the model `output` stand."""
+    return output.with_suffix(".metrics.json")
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is trained, and where; `classes` and `definition` follow from `config` and the families left out."""
+
+    config: TrainingConfig
+    classes: tuple[TrainingClass, ...]
+    definition: ModelDefinition
+    device: str
+
+
+def _train(plan: _Plan, data: CachedGraphs, output: Path, around: Surroundings, *, started: float) -> TrainingReport:
     """As `train`, with the events at hand."""
-    _refuse_unknown_labels(data, classes)
-    parts = split_data(data, config.split)
-    trained = [_seen(part, classes) for part in (parts.training, parts.validation)]
-    wanted = targets(trained[0].labels, classes), targets(trained[1].labels, classes)
-    state = state_path(output)
-    fitted = fit(
-        definition, *trained, targets=wanted, options=config.fit, device=device, state=state, resume=resume, logs=logs,
-        progress=progress, told=told,
-    )  # fmt: skip
-    fit_heads(
-        fitted.network,
-        *trained,
-        targets=wanted,
-        options=config.head_fit,
-        weight_power=config.fit.weight_power,
-        device=device,
-        progress=progress,
-    )
-    provenance = _provenance(config, classes, trained, fitted)
-    metadata = save(fitted.network, output, provenance=provenance)
-    state.unlink(missing_ok=True)
-    test = scored_events(parts.test, model_scores(Scorer(output, device="cpu"), parts.test), processes(classes))
+    _refuse_unknown_labels(data, plan.classes)
+    parts = split_data(data, plan.config.split)
+    trained = (_seen(parts.training, plan.classes), _seen(parts.validation, plan.classes))
+    fitted = _fitted(plan, trained, around)
+    _remove(metrics_path(output))
+    metadata = save(fitted.network, output, provenance=_provenance(plan, trained, fitted))
+    _remove(state_path(output))
+    scores = model_scores(Scorer(output, device="cpu"), parts.test)
+    test = scored_events(parts.test, scores, processes(plan.classes))
     return TrainingReport(
         model=output,
         model_hash=metadata.model_hash,
@@ -135,6 +131,31 @@ def _train(
     )
 
 
+def _fitted(plan: _Plan, trained: tuple[CachedGraphs, CachedGraphs], around: Surroundings) -> Fitted:
+    """The network, and after it its heads, fitted to the training and validation events."""
+    options = plan.config.fit
+    wanted = targets(trained[0].labels, plan.classes), targets(trained[1].labels, plan.classes)
+    fitted = fit(plan.definition, *trained, targets=wanted, options=options, device=plan.device, around=around)
+    fit_heads(
+        fitted.network,
+        *trained,
+        targets=wanted,
+        options=plan.config.head_fit,
+        weight_power=options.weight_power,
+        device=plan.device,
+        progress=around.progress,
+    )
+    return fitted
+
+
+def _remove(path: Path) -> None:
+    """OutputError if the file cannot be removed; it need not be there."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be removed: {error.strerror}") from error
+
+
 def _seen(data: Events, classes: Sequence[TrainingClass]) -> Events:
     """The events that belong to a class of the training."""
     return data.select(targets(data.labels, classes) != UNSEEN)
@@ -145,21 +166,20 @@ def _refuse_unknown_labels(data: LabelledEvents, classes: Sequence[TrainingClass
     known = sorted({label for c in classes for label in c.labels})
     unknown = np.setdiff1d(data.labels, known)
     if len(unknown):
+        cards = ", ".join(cards_of_label(int(unknown[0])))
         raise TrainingError(
-            f"the data hold events of truth label {unknown[0]}, which no class of the configuration has; "
-            f"known are {', '.join(str(label) for label in known)}"
+            f"the data hold events of truth label {unknown[0]}{f' ({cards})' if cards else ''}, which no class of the "
+            f"configuration has; known are {', '.join(str(label) for label in known)}"
         )
 
 
-def _provenance(
-    config: TrainingConfig, classes: Sequence[TrainingClass], trained: Sequence[LabelledEvents], fitted: Fitted
-) -> dict[str, Any]:
+def _provenance(plan: _Plan, trained: Sequence[LabelledEvents], fitted: Fitted) -> dict[str, Any]:
     """How the weights came to be, as plain data."""
     return {
         "hepfilter": __version__,
-        "training": config.model_dump(mode="json"),
-        "excluded_families": sorted({c.family for c in classes if c.excluded}),
-        "processes": [asdict(process) for process in processes(classes)],
+        "training": plan.config.model_dump(mode="json"),
+        "excluded_families": sorted({c.family for c in plan.classes if c.excluded}),
+        "processes": [asdict(process) for process in processes(plan.classes)],
         "training_events": len(trained[0]),
         "validation_events": len(trained[1]),
         "learning_rate": fitted.learning_rate,

@@ -5,6 +5,10 @@ background, all that they can learn is signal (E. M. Metodiev, B. Nachman, J. Th
 are divided into folds, and each is scored by trees that were trained on the other folds. Ensembles of boosted trees are
 the strong simple choice on high-level features (T. Finke et al., Phys. Rev. D 109 (2024) 034033).
 
+Scores of different folds come from different trees, so that their scales differ. What compares between folds is the
+share of its fold's reference that scores at least as high as an event: events are selected by it, so that every fold
+has a threshold of its own, at one of its own reference events.
+
 Without signal the excess is on average slightly below zero: what fluctuates up in one fold fluctuates down in the
 others, from which its trees learn.
 """
@@ -65,9 +69,11 @@ class WeakOptions:
 
 @dataclass(frozen=True)
 class RegionExcess:
-    """The signal region above one threshold, of which the share `selection` of the reference was to pass.
+    """The events of the signal region that pass when at most the share `selection` of the reference does.
 
-    Where fewer than ten (effective) reference events pass, threshold and excess are None.
+    threshold: the largest share of the reference of its own fold with which an event passes.    Where fewer than ten
+    (effective) reference events of all folds together pass, threshold and excess are None; the number of the passing
+    ones follows from ranks in the reference alone, so that this says nothing of what the signal region holds.
     """
 
     selection: float
@@ -79,16 +85,18 @@ class RegionExcess:
 class WeakResult:
     """B events, searched.
 
-    scores: [B] float64, mean log-odds of the members; no event was seen in training by the trees that score it.
-    fold: [B] int8.    in_region: [B] bool.    reference_scores, reference_weights: [R], of the reference, out of fold
+    scores: [B] float64, mean log-odds of the members, to be compared within a fold; no event was seen in training by
+    the trees that score it.    shares: [B] `reference_shares` of the events, to be compared between folds.
+    fold: [B] int8.    in_region: [B] bool.    reference_shares, reference_weights: [R], of the reference, out of fold
     too.    excesses: one for each selection.    chosen: the options of each fold.    merit: `figure_of_merit` at the
     first selection, NaN where too few events pass.
     """
 
     scores: NDArray[np.float64]
+    shares: NDArray[np.float64]
     fold: NDArray[np.int8]
     in_region: NDArray[np.bool_]
-    reference_scores: NDArray[np.float64]
+    reference_shares: NDArray[np.float64]
     reference_weights: NDArray[np.float64]
     excesses: tuple[RegionExcess, ...]
     chosen: tuple[Trees, ...]
@@ -109,44 +117,57 @@ def weak_search(
     in GeV should not follow from them. Events have no weights: data have none. TrainingError if a feature is not finite
     or if a region has too few events.
     """
-    table = np.asarray(features, np.float64)
-    if table.ndim != 2 or not np.isfinite(table).all() or not np.isfinite(mass).all():
-        raise TrainingError("features must be a finite table [events, features], and every mass finite")
-    reference = references(table, mass, window, method=options.method, seed=options.seed)
-    region = window.region(mass)
-    fold = _folds(region, reference, options)
-    task = _Task(table, region, reference, fold, options)
-    scores, reference_scores, chosen = np.empty(len(mass)), np.empty(len(reference.weights)), []
+    task = _task(np.asarray(features, np.float64), mass, window, options)
+    scores, shares, reference_shares = np.empty(len(mass)), np.empty(len(mass)), np.empty(len(task.reference.weights))
+    chosen = []
     for number in range(options.folds):
-        held, held_reference = fold == number, fold[reference.origin] == number
+        held, held_reference = task.fold == number, task.fold[task.reference.origin] == number
         trees = task.choose(number)
         ensemble = task.train(trees, without=(number,), members=options.members)
-        scores[held] = ensemble(table[held])
-        reference_scores[held_reference] = ensemble(reference.features[held_reference])
+        of_reference = ensemble(task.reference.features[held_reference]), task.reference.weights[held_reference]
+        scores[held] = ensemble(task.features[held])
+        shares[held] = shares_above(scores[held], *of_reference)
+        reference_shares[held_reference] = shares_above(of_reference[0], *of_reference)
         chosen.append(trees)
         progress("folds", number + 1, options.folds)
-    background = BackgroundScores(reference_scores, reference.weights)
+    background, found = BackgroundScores(-reference_shares, task.reference.weights), -shares[task.region]
     return WeakResult(
         scores=scores,
-        fold=fold,
-        in_region=region,
-        reference_scores=reference_scores,
-        reference_weights=reference.weights,
-        excesses=tuple(region_excess(scores[region], background, share) for share in options.selections),
+        shares=shares,
+        fold=task.fold,
+        in_region=task.region,
+        reference_shares=reference_shares,
+        reference_weights=task.reference.weights,
+        excesses=tuple(region_excess(found, background, share) for share in options.selections),
         chosen=tuple(chosen),
-        merit=figure_of_merit(scores[region], background, options.selections[0]),
+        merit=figure_of_merit(found, background, options.selections[0]),
     )
 
 
+def shares_above(scores: Floats, reference: Floats, weights: Floats) -> NDArray[np.float64]:
+    """[n] weighted shares of the reference [R] at or above the highest reference score that is not above the event's.
+
+    In (0, 1]; all that is below the reference has 1 and all above it the share of its highest event: that an event of
+    the background has at most the share of the i-th highest of R has the probability i/(R + 1), without a bias.
+    """
+    order = np.argsort(reference, kind="stable")
+    ordered = reference[order]
+    above = np.cumsum(weights[order][::-1])[::-1]
+    nearest = np.maximum(np.searchsorted(ordered, scores, side="right") - 1, 0)
+    first_equal = np.searchsorted(ordered, ordered[nearest])
+    shares: NDArray[np.float64] = above[first_equal] / above[0]
+    return shares
+
+
 def region_excess(region: Floats, reference: BackgroundScores, selection: float) -> RegionExcess:
-    """Events of the signal region with scores above the threshold that the share `selection` of the reference passes,
-    against what the reference makes expect."""
+    """The excess of the signal region, of events ordered by minus their share of the reference."""
     threshold = reference.threshold(selection)
     if threshold is None:
         return RegionExcess(selection, None, None)
     passed = np.ones(np.count_nonzero(region >= threshold))
-    excess = on_off_excess(passed, reference.weights_above(threshold), ratio=len(region) / reference.total)
-    return RegionExcess(selection, threshold, excess)
+    ratio = len(region) / reference.total
+    excess = on_off_excess(passed, reference.weights_above(threshold), ratio=ratio, ends_with_off=True)
+    return RegionExcess(selection, -threshold, excess)
 
 
 def figure_of_merit(region: Floats, reference: BackgroundScores, selection: float) -> float:
@@ -198,6 +219,14 @@ class _Task:
             background = BackgroundScores(ensemble(self.reference.features[there]), self.reference.weights[there])
             merits.append(figure_of_merit(ensemble(region), background, self.options.selections[0]))
         return candidates[int(np.argmax(np.nan_to_num(merits, nan=-np.inf)))]
+
+
+def _task(table: NDArray[np.float64], mass: Floats, window: MassWindow, options: WeakOptions) -> _Task:
+    """The regions, the reference and the folds; TrainingError for what is not finite, or too few events."""
+    if table.ndim != 2 or not np.isfinite(table).all() or not np.isfinite(mass).all():
+        raise TrainingError("features must be a finite table [events, features], and every mass finite")
+    reference, region = references(table, mass, window, method=options.method, seed=options.seed), window.region(mass)
+    return _Task(table, region, reference, _folds(region, reference, options), options)
 
 
 def _classifier(trees: Trees, seed: int) -> Any:

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
+from hepfilter.config.quantities import parse_share
 from hepfilter.errors import UsageError
 
 
@@ -18,15 +19,12 @@ class Selection:
     ties_dropped: int
 
 
-def parse_fraction(text: str) -> Fraction:
-    """``1%``, ``0.01`` or ``1/100`` as an exact fraction in (0, 1]; UsageError otherwise."""
+def parse_fraction(text: str, *, option: str = "--keep") -> Fraction:
+    """``1%``, ``0.01`` or ``1/100`` as an exact fraction in (0, 1]; UsageError, naming the `option`, otherwise."""
     try:
-        value = Fraction(text[:-1].strip()) / 100 if text.endswith("%") else Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise UsageError(f"--keep {text!r}: give a share such as 1%, 0.01 or 1/100") from error
-    if not 0 < value <= 1:
-        raise UsageError(f"--keep {text!r}: the share must lie above 0 and not above 100%")
-    return value
+        return parse_share(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {error}") from error
 
 
 def keep_fraction(scores: npt.NDArray[np.float32], ties: npt.NDArray[np.float64], fraction: Fraction) -> Selection:

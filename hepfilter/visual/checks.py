@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from hepfilter.evaluation.calibration import CalibrationCheck
+from hepfilter.evaluation.calibration import NOMINAL, CalibrationCheck
 from hepfilter.evaluation.distributions import ScoreDistribution
 from hepfilter.evaluation.families import Measure
 from hepfilter.evaluation.injection import InjectionScan
 from hepfilter.evaluation.sculpting import CORRELATED, ScoreCorrelation, Sculpting
 from hepfilter.evaluation.shifts import Shift
-from hepfilter.visual.performance import MEASURE_NAMES
-from hepfilter.visual.style import GREY, colour
+from hepfilter.visual.performance import MEASURE_NAMES, TOO_FEW
+from hepfilter.visual.style import GREY, colour, say_why_empty
 
 OBSERVABLE_NAMES = {"dijet_mass": "dijet mass [GeV]", "ht": "$H_T$ [GeV]"}
 
@@ -37,6 +37,8 @@ def plot_sculpting(axes: Axes, sculpting: Sculpting) -> Axes:
     for number, passing in enumerate(sculpting.passing):
         label = f"{100 * passing.share:g} %: JS {passing.divergence:.3f} (by chance {passing.expected:.3f})"
         axes.stairs(passing.contents, sculpting.edges, color=colour(number), label=label, linewidth=1.8)
+    if not sculpting.passing:
+        say_why_empty(axes, TOO_FEW)
     axes.set_xscale("log")
     axes.set_xlabel(OBSERVABLE_NAMES.get(sculpting.observable, sculpting.observable), loc="right")
     axes.set_ylabel("share of events", loc="top")
@@ -55,6 +57,9 @@ def plot_correlations(axes: Axes, correlations: Sequence[ScoreCorrelation], *, m
         line, column = scores.index(found.score), CORRELATED.index(found.observable)
         rank, distance = found.correlation.spearman, found.correlation.distance
         values[line, column] = rank
+        if not (np.isfinite(rank) and np.isfinite(distance)):
+            axes.text(column, line, "undefined", ha="center", va="center", fontsize=9, color=GREY)
+            continue
         axes.text(column, line - 0.13, f"{rank:+.2f}", ha="center", va="center", fontsize=13, color=_ink(rank))
         axes.text(column, line + 0.24, f"dCor {distance:.2f}", ha="center", va="center", fontsize=9, color=_ink(rank))
     axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
@@ -116,17 +121,23 @@ def plot_calibration(axes: Axes, checks: Sequence[CalibrationCheck]) -> Axes:
     """The share of the background with at most this p-value, over the p-value, with its interval."""
     for number, check in enumerate(checks):
         points = [point for point in check.points if point.n_events > 0]
+        if not points:
+            continue
         x = [point.nominal * 1.03 ** (number - len(checks) / 2) for point in points]
         ratio = [point.observed.value / point.nominal for point in points]
         low = [(point.observed.value - point.observed.lower) / point.nominal for point in points]
         high = [(point.observed.upper - point.observed.value) / point.nominal for point in points]
         axes.errorbar(x, ratio, yerr=[low, high], fmt="o", color=colour(number), markersize=5, label=check.head)
+    if axes.containers:
+        axes.legend(loc="upper right")
+    else:
+        say_why_empty(axes, f"no background event has p ≤ {max(NOMINAL):g}")
     axes.axhline(1, color=GREY, linewidth=1)
     axes.set_xscale("log")
+    axes.set_xlim(min(NOMINAL) / 2, 1)
     axes.set_ylim(0, 2.5)
     axes.set_xlabel("background p-value", loc="right")
     axes.set_ylabel("observed share / p-value", loc="top")
-    axes.legend(loc="upper right")
     return axes
 
 

@@ -18,7 +18,7 @@ from hepfilter.visual.checks import (
     plot_shifts,
 )
 from hepfilter.visual.performance import MEASURE_NAMES, plot_efficiencies, plot_improvement, plot_roc
-from hepfilter.visual.style import grid, plot_style, row, save
+from hepfilter.visual.style import grid, plot_style, row, save, shared_legend
 
 BASELINE = "ht"
 
@@ -50,13 +50,13 @@ def _of_head(evaluation: Evaluation, head: str, groups: FamilyGroups) -> Iterato
         figure, panels = row(2, size=size)
         for axes, measure in zip(panels, MEASURES, strict=True):
             plot_improvement(axes, families, score=head, measure=measure)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        shared_legend(figure, panels, columns=4)
         yield f"sic-{head}", figure
     for target in possible:
         figure, panels = row(2, size=size)
         for axes, measure in zip(panels, MEASURES, strict=True):
             plot_efficiencies(axes, families, score=head, baseline=BASELINE, measure=measure, target=target)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        shared_legend(figure, panels, columns=3)
         yield f"efficiency-{target:g}-{head}", figure
     yield from _checks_of_head(evaluation, head, grouped)
 

@@ -15,6 +15,7 @@ COLOURS: Final = (
 )  # fmt: skip
 """Ten colours for lines (M. A. Petroff, arXiv:2107.02270)."""
 GREY: Final = "#94a4a2"
+_DARK_GREY: Final = "#717581"
 _TEXT: Final = 14.0
 _OURS: Final[dict[Any, Any]] = {
     "font.size": _TEXT,
@@ -71,6 +72,23 @@ def row(count: int, *, size: tuple[float, float], share: bool = True) -> tuple[F
 def colour(number: int) -> str:
     """The colour of the `number`-th line."""
     return COLOURS[number % len(COLOURS)]
+
+
+def say_why_empty(axes: Axes, reason: str) -> None:
+    """In the middle of a panel in which nothing can be drawn."""
+    axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", fontsize=10, color=_DARK_GREY)
+
+
+def say_in_line(axes: Axes, place: float, reason: str) -> None:
+    """At the left end of the line at the height `place`, in which nothing can be drawn."""
+    axes.text(0.01, place, reason, transform=axes.get_yaxis_transform(), va="center", fontsize=9, color=_DARK_GREY)
+
+
+def shared_legend(figure: Figure, panels: Sequence[Axes], *, columns: int) -> None:
+    """One legend below all panels, of what at least one of them shows."""
+    shown = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if shown:
+        figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=columns)
 
 
 def save(figure: Figure, folder: Path, name: str) -> Sequence[Path]:

@@ -60,6 +60,36 @@ def test_report(
     assert report["left_out"] == 0
 
 
+def test_scores_that_are_stored(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same p-values as from the events themselves; what the options cannot mean is told in one line."""
+    model, scores = str(folder / "raw.safetensors"), str(tmp_path / "s.parquet")
+    assert (
+        run_in(
+            tmp_path, monkeypatch, "skim", str(folder / "s.root"), "--where", "HepFilterTruth_label < 2", "-o", "b.root"
+        )
+        == 0
+    )
+    assert run_in(tmp_path, monkeypatch, "score", "b.root", "--model", model, "-o", scores) == 0
+    capsys.readouterr()
+    assert run_in(tmp_path, monkeypatch, "calibrate", model, "--scores", scores, "-o", "n.safetensors", "--json") == 0
+    report = report_of(capsys)
+    assert (report["events"], report["left_out"], report["not_background"]) == (800, 0, 0)
+    wanted, found = (read_metadata(path).calibration for path in (folder / "m.safetensors", tmp_path / "n.safetensors"))
+    assert wanted is not None and found is not None
+    assert found["tables"] == wanted["tables"] and found["combined"] == wanted["combined"]
+    for arguments, message in (
+        ([model], "DATA or --scores"),
+        ([model, "b.root", "--scores", scores], "DATA or --scores"),
+        ([model, "--scores", scores, "--background", "qcd@200"], "all of its events are background"),
+        (["interest-objects", "--scores", scores, "-o", "x.safetensors"], "its scores are of model"),
+    ):
+        assert run_in(tmp_path, monkeypatch, "calibrate", *arguments) == 2
+        told = capsys.readouterr().err
+        assert message in told and told.count("\n") == 1
+
+
 def test_events_of_the_training_are_left_out(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +150,7 @@ def test_signals_are_known_by_their_mark(
         (["m.safetensors", "s.root", *BACKGROUND], 2, "is calibrated already; --force"),
         (["raw.safetensors", "s.root", *BACKGROUND, "-o", "m.safetensors"], 1, "--force"),
         (["raw.safetensors", "negative.root", *BACKGROUND, "-o", "n.safetensors"], 1, "negative generator weights"),
+        (["raw.safetensors", "s.root", *BACKGROUND, "-o", "n.pt"], 2, "n.pt: is no name for a model"),
     ],
 )
 def test_faults_are_one_line(

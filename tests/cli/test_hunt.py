@@ -41,3 +41,46 @@ def test_mistakes_are_told_in_one_line(data: Path, capsys: pytest.CaptureFixture
     assert "must lie inside 3400 to 4300 GeV" in capsys.readouterr().err
     assert run(["hunt", str(data), "--signal-region", "9000", "9100", "--sidebands", "8000", "9999"]) == 1
     assert "the signal region has 0 events, 100 are needed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"),
+    [(REGION[3:], "--signal-region LOW HIGH"), (REGION[:3], "--sidebands LOWER UPPER"), ([], "--signal-region")],
+)
+def test_regions_are_asked_for_in_one_line(
+    data: Path, given: list[str], lacking: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["hunt", str(data), *given]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and told.startswith(f"hepfilter: hunt needs {lacking}")
+    assert "hepfilter hunt lhco.root --signal-region 3300 3700 --sidebands 2800 4300" in told
+
+
+def test_simulated_events_count_alike_and_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Weights of background by less than a factor of two apart; that of signal is another."""
+    path = write_fat_jets(tmp_path / "mild.root", 2500, 60, weight=(3.0, 5.0, 1e-4))
+    assert run(["hunt", str(path), *REGION, *QUICK, "--json"]) == 0
+    found, told = capsys.readouterr()
+    data = json.loads(found)
+    assert (data["simulated"], data["weighted"], data["marked_as_signal"]) == (True, False, 60)
+    assert (
+        data["in_signal_region"] == int(data["in_signal_region"]) and "60 of 2,560 events are marked as signal" in told
+    )
+    assert told.count("\n") == 1 and "count alike, without generator weights" in told
+
+
+@pytest.mark.parametrize("weight", [(1.0, 2.1, 1.0), (-1.0, 1.0, 1.0)])
+def test_weights_that_data_could_not_have_are_refused(
+    tmp_path: Path, weight: tuple[float, float, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_fat_jets(tmp_path / "wild.root", 300, 10, weight=weight)
+    assert run(["hunt", str(path), *REGION]) == 2
+    told = capsys.readouterr().err
+    assert f"weights of background range from {weight[0]:g} to {weight[1]:g}" in told and "simulate --set lhco" in told
+
+
+def test_data_are_not_called_simulated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_fat_jets(tmp_path / "data.root", 2500, 0, truth=False)
+    assert run(["hunt", str(path), *REGION, *QUICK, "--json"]) == 0
+    found, told = capsys.readouterr()
+    assert told == "" and not json.loads(found)["simulated"]

@@ -29,7 +29,7 @@ def test_the_options_of_skim_stand_in_panels(monkeypatch, capsys):
     assert list(panels) == ["Arguments", "Selection", "Branches", "Output", "Model", "Running", "Options"]
     assert {"--where", "--keep", "--events"} <= set(panels["Selection"])
     assert panels["Output"][0] == "--output" and "--layout" in panels["Branches"]
-    assert panels["Model"] == ["--model", "--device"]
+    assert panels["Model"] == ["--model", "--scores", "--device"]
     assert panels["Options"] == ["--help"]  # all others have a panel
 
 

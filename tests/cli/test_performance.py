@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hepfilter.cli.performance import make_table, plain_data, print_table, with_interval
+from hepfilter.cli.performance import make_table, print_table, with_interval
+from hepfilter.cli.terminal import plain_data
 from hepfilter.statistics.intervals import Efficiency
 
 

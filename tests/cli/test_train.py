@@ -66,6 +66,21 @@ def test_the_state_of_a_training_that_was_ended_is_told(tmp_path: Path, capsys: 
         assert "m.resume.safetensors, of a training that was ended, is replaced" in capsys.readouterr().err
 
 
+def test_a_damaged_cache_is_made_again_and_said_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cache = folder / "damaged"
+    arguments = ["train", str(folder / "small.yaml"), "--epochs", "1", "--device", "cpu", "--cache", str(cache)]
+    arguments += ["--data", str(folder / "s.root"), "-o", str(folder / "d.safetensors"), "--force"]
+    assert run(arguments) == 0
+    capsys.readouterr()
+    with (cache / "events.npy").open("ab") as stream:
+        stream.truncate(1000)
+    assert run(arguments) == 0
+    note, epoch, rest = capsys.readouterr().err.split("\n")
+    assert re.fullmatch(r"hepfilter: .*events\.npy: cannot be read .*; it is made again from the files", note)
+    assert epoch.startswith("epoch 1")
+    assert rest == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -74,6 +89,14 @@ def test_the_state_of_a_training_that_was_ended_is_told(tmp_path: Path, capsys: 
         (["--data", "s.root", "--exclude-group", "leptons"], 1, "nearest: lepton"),
         (["--data", "s.root", "--exclude-group", "dark"], 1, "no class of it is in the group dark; its classes are in"),
         (["--data", "s.root", "--device", "tpu"], 2, "tpu"),
+        (["--data", "empty.root", "--device", "cpu", "--devices", "9999"], 2, "fit.devices is 9999"),  # before it reads
+        (
+            ["--data", "no.root", "-o", "bad.pt"],
+            2,
+            "bad.pt: is no name for a model; give one that ends in .safetensors",
+        ),
+        (["--data", "no.root", "-o", "bad"], 2, "bad: is no name for a model"),
+        (["--data", "no.root", "-o", "taken.safetensors"], 1, "taken.metrics.json: exists; give another name with -o"),
     ],
 )
 def test_faults_are_one_line(
@@ -81,6 +104,8 @@ def test_faults_are_one_line(
     arguments: list[str], code: int, message: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(folder)
+    for name in ("taken.metrics.json", "empty.root"):
+        (folder / name).touch()
     assert run(["train", "small.yaml", "-o", "bad.safetensors", *arguments]) == code
     shown = capsys.readouterr().err
     assert message in shown

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hepfilter.config.card import Card, card_names, load_card, load_card_file, load_cards
+from hepfilter.config.card import Card, card_names, cards_of_label, load_card, load_card_file, load_cards
 from hepfilter.errors import ConfigError
 
 OWN = {
@@ -369,3 +369,10 @@ def test_a_name_that_is_like_none_tells_how_many_there_are() -> None:
         load_card("000000000")
     with pytest.raises(ConfigError, match=rf" to {last}$"):
         load_card("000000000")
+
+
+def test_the_cards_of_a_label() -> None:
+    """Slices and points are not told apart; cards that share a label all count."""
+    assert cards_of_label(load_card("zprime_ll@1500").label) == ("zprime_ll",)
+    assert cards_of_label(load_card("qcd@200").label) == ("lhco_qcd", "qcd", "toptag_qcd")
+    assert cards_of_label(2**31 - 1) == ()

@@ -11,7 +11,7 @@ from hepfilter.config.graph import GraphSpecification, load_graph_specification
 from hepfilter.errors import ConfigError
 
 
-@pytest.mark.parametrize("name", ["objects", "particles", "objects-particles"])
+@pytest.mark.parametrize("name", ["objects", "particles", "objects-particles", "jets"])
 def test_shipped_specifications(name: str) -> None:
     specification = load_graph_specification(name)
     assert specification.name == name

@@ -132,3 +132,11 @@ def test_what_is_refused(text: str, message: str) -> None:
 def test_alternatives_that_are_refused(alternative: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         jet(alternative)
+
+
+def test_the_checksum_is_that_of_the_rules() -> None:
+    rules = "collections: {jet: {pt_min: 20, alternatives: [{pt: a, eta: b, phi: c}]}}"
+    same = schema("title: Y\nname: y\n# a comment\n" + rules.replace("20", "20.0"))
+    assert schema(rules).checksum == same.checksum
+    different = (rules.replace("20", "21"), rules.replace("pt: a", "pt: z"), f"weight: w\n{rules}")
+    assert len({schema(text).checksum for text in (rules, *different)}) == 4

@@ -54,4 +54,4 @@ def labelled(*labels: int) -> LabelledGraphs:
     n = len(labels)
     graphs = PaddedGraphs(torch.zeros(n, 1, 2), torch.zeros(n, 1, 4), torch.zeros(n, 1, dtype=torch.bool))
     observables = np.arange(n * len(OBSERVABLES), dtype=np.float32).reshape(n, -1)
-    return LabelledGraphs(graphs, np.array(labels, np.int32), np.ones(n), np.zeros(n), observables)
+    return LabelledGraphs(np.array(labels, np.int32), np.ones(n), np.zeros(n), observables, graphs=graphs)

@@ -1,6 +1,7 @@
 """Graphs from a cache are those of the files, and a cache serves only what it was made of and for."""
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from hepfilter.graphs.cache import HEADER, CachedGraphs, open_cache
 from hepfilter.graphs.caching import _event_rows, _node_rows, cached_graphs, expand_events, open_events
 from hepfilter.graphs.labelled import read_labelled
 from hepfilter.graphs.nodes import collect_nodes
+from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.graphs.reading import LabelledNodes
 from hepfilter.io.sources import Source
 from tests.graph_records import random_record, small_particles
@@ -35,11 +37,15 @@ def cached(sample: Path, folder: Path, *, seed: int = 1, seen: list[str] | None 
     )
 
 
+def all_of(data: CachedGraphs) -> PaddedGraphs:
+    return data.padded(np.arange(len(data)))
+
+
 def in_memory_cache(n_events: int, specification: GraphSpecification, seed: int = 0) -> CachedGraphs:
     """A cache of random events, without files."""
     nodes = collect_nodes(random_record(n_events, seed=seed), specification)
     columns = np.zeros(n_events, np.int32), np.ones(n_events), np.zeros(n_events)
-    chunk = LabelledNodes(nodes, *columns, np.zeros((n_events, len(OBSERVABLES)), np.float32))
+    chunk = LabelledNodes(*columns, np.zeros((n_events, len(OBSERVABLES)), np.float32), nodes=nodes)
     rows = _event_rows(chunk)
     first = np.concatenate([[0], np.cumsum(rows["n_nodes"], dtype=np.int64)])
     return CachedGraphs(specification, _node_rows(nodes, specification), rows, first, np.arange(n_events))
@@ -50,9 +56,9 @@ def test_graphs_are_those_of_the_file_bit_for_bit(
 ) -> None:
     expected = read_labelled([Source(str(sample))], OBJECTS, split_seed=1, progress=lambda *_: None)
     monkeypatch.setattr("hepfilter.graphs.reading._ENTRIES", 77)
-    found = cached(sample, tmp_path / "c").in_memory()
+    found = cached(sample, tmp_path / "c")
     for name in ("features", "momenta", "mask"):
-        assert torch.equal(getattr(found.graphs, name), getattr(expected.graphs, name))
+        assert torch.equal(getattr(all_of(found), name), getattr(expected.graphs, name))
     for name in ("labels", "weights", "split_hash", "observables"):
         assert np.array_equal(getattr(found, name), getattr(expected, name))
         assert getattr(found, name).dtype == getattr(expected, name).dtype
@@ -151,8 +157,49 @@ def test_what_it_does_not_serve(sample: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="do not belong together"):
         open_cache(folder, OBJECTS, split_seed=1)
     (folder / "nodes.npy").write_bytes(raw[:-9] + bytes([raw[-9] ^ 1]) + raw[-8:])
-    with pytest.raises(TrainingError, match="c: is damaged, its checksum is another"):
+    with pytest.raises(TrainingError, match="c: is damaged, its checksum is another; remove it, and make it again"):
         open_cache(folder, OBJECTS, split_seed=1)
+    (folder / "nodes.npy").write_bytes(raw)
+    open_cache(folder, OBJECTS, split_seed=1)
+    del header["checksum"]
+    (folder / HEADER).write_text(json.dumps(header))
+    with pytest.raises(TrainingError, match=r"c: has no checksum, .*; remove it, and make it again"):
+        open_cache(folder, OBJECTS, split_seed=1)
+    (folder / HEADER).write_text("{")
+    with pytest.raises(TrainingError, match=r"header\.json: not valid JSON.*; remove it, and make it again"):
+        open_cache(folder, OBJECTS, split_seed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("nodes.npy", "is damaged"), ("events.npy", "is damaged"), (HEADER, "not valid JSON"), (None, "has no checksum")],
+)
+def test_a_damaged_cache_is_made_again_where_the_files_are_at_hand(
+    sample: Path, tmp_path: Path, name: str | None, fault: str
+) -> None:
+    folder, notes = tmp_path / "c", []
+    expected = all_of(cached(sample, folder)).features
+    header = json.loads((folder / HEADER).read_text())
+    if name is None:
+        (folder / HEADER).write_text(json.dumps({key: value for key, value in header.items() if key != "checksum"}))
+    else:
+        raw = (folder / name).read_bytes()
+        (folder / name).write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]) if name != HEADER else raw[:50])
+    with pytest.raises(TrainingError, match=fault), opened([Source(str(folder))], None, notes):
+        pass
+    assert notes == []  # a cache that is the only source stays refused
+    for _ in range(2):
+        with opened([Source(str(sample))], folder, notes) as data:
+            assert torch.equal(all_of(data).features, expected)
+    assert len(notes) == 1  # the second time it is sound
+    assert fault in notes[0]
+    assert notes[0].endswith("; it is made again from the files")
+    assert notes[0].count("\n") == 0
+    assert json.loads((folder / HEADER).read_text()) == header
+
+
+def opened(sources: list[Source], cache: Path | None, notes: list[str]) -> AbstractContextManager[CachedGraphs]:
+    return open_events(sources, OBJECTS, cache=cache, split_seed=1, progress=lambda *_: None, noted=notes.append)
 
 
 def test_nothing_is_left_of_what_fails(sample: Path, tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_heads_do_not_change_the_rest_and_want_no_gradients() -> None:
 def test_a_model_without_heads_is_written_as_before() -> None:
     assert "heads" not in with_heads().model_dump(mode="json")
     assert with_heads(*KINDS).model_dump(mode="json")["heads"][0] == {
-        "name": "density", "kind": "flow", "couplings": 4, "width": 8,
+        "name": "density", "kind": "flow", "mix": "classes", "couplings": 4, "width": 8,
     }  # fmt: skip
 
 

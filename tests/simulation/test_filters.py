@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hepfilter.config.card import DetectorRequirement, GeneratorRequirement, load_card
+from hepfilter.config.card import load_card
+from hepfilter.config.process import DetectorRequirement, GeneratorRequirement
 from hepfilter.errors import SimulationError
 from hepfilter.simulation.filters import check_filters, may_pass_detector, passes_detector, passes_generator
 from hepfilter.simulation.flat import Candidates, FlatObjects

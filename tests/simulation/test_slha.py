@@ -4,7 +4,8 @@ import awkward as ak
 import numpy as np
 import pytest
 
-from hepfilter.config.card import Slha, card_names, load_card
+from hepfilter.config.card import card_names, load_card
+from hepfilter.config.process import Slha
 from hepfilter.simulation.pythia import generate, make_generator
 from hepfilter.simulation.slha import OUT_OF_REACH, slha_text
 

@@ -6,7 +6,8 @@ import pytest
 from scipy.special import kv
 from scipy.stats import kstest
 
-from hepfilter.config.card import SoftBomb, load_card
+from hepfilter.config.card import load_card
+from hepfilter.config.process import SoftBomb
 from hepfilter.simulation.flat import FlatObjects, Floats, Ints
 from hepfilter.simulation.pythia import generate
 from hepfilter.simulation.soft_bomb import FINAL, burst

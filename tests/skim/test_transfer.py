@@ -9,19 +9,30 @@ import numpy as np
 import numpy.typing as npt
 
 from hepfilter.io.copying import Cluster, ClusterBaskets, Piece
-from hepfilter.skim.added import ENTRY, INTEREST, PASSED
-from hepfilter.skim.transfer import AddedValues, TreeTransfer
+from hepfilter.skim.added import ENTRY, INTEREST, PASSED, AddedValues, added_columns
+from hepfilter.skim.transfer import TreeTransfer
 
-SCORED = AddedValues(np.array([2, 5, 9]), {"interest": np.array([0.5, -1.0, 3.0], np.float32)})
+
+def added(entries: list[int], scores: list[float]) -> AddedValues:
+    columns = (
+        (INTEREST, np.array(scores, np.float32)),
+        (PASSED, np.ones(len(entries), bool)),
+        (ENTRY, np.array(entries)),
+    )
+    return AddedValues(np.array(entries), dict(columns))
+
+
+SCORED = added([2, 5, 9], [0.5, -1.0, 3.0])
 
 
 def test_the_columns_that_readers_know():
-    assert [(column.name, np.dtype(column.dtype)) for column in SCORED.columns()] == [
+    assert [(column.name, np.dtype(column.dtype)) for column in SCORED.columns] == [
         ("HepFilter_interest", np.float32),
         ("HepFilter_passed", np.bool_),
         ("HepFilter_entry", np.int64),
     ]
-    assert AddedValues(np.array([2]), None).columns() == [PASSED, ENTRY]
+    assert added_columns(("interest",)) == SCORED.columns
+    assert added_columns(()) == [PASSED, ENTRY]
 
 
 def test_each_entry_has_its_own_score():
@@ -32,7 +43,6 @@ def test_each_entry_has_its_own_score():
         ENTRY.name: [5, 9],
     }
     assert values[INTEREST.name].dtype == np.float32
-    assert set(AddedValues(np.array([2]), None).of(np.array([2]))) == {PASSED.name, ENTRY.name}
 
 
 class Output:
@@ -43,7 +53,7 @@ class Output:
 
     @contextmanager
     def new_events(self, _layout: object, columns: object) -> Iterator["Output"]:
-        assert columns == SCORED.columns()
+        assert columns == SCORED.columns
         yield self
 
     def write_cluster(self, count: int, baskets: list[int], columns: dict[str, npt.NDArray[Any]]) -> None:
@@ -51,7 +61,7 @@ class Output:
 
 
 def test_an_output_gets_its_clusters_with_the_values_of_all_their_pieces():
-    other = AddedValues(np.array([0, 2]), {"interest": np.array([7.0, 8.0], np.float32)})
+    other = added([0, 2], [7.0, 8.0])
     clusters = [
         Cluster(0, (Piece(0, np.array([2, 5])),)),
         Cluster(1, (Piece(0, np.array([9])), Piece(1, np.array([0, 2])))),

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, nbinom, norm
 
 from hepfilter.statistics.significance import on_off_excess, on_off_p_value
 
@@ -36,6 +36,31 @@ def test_it_is_fair_without_a_signal() -> None:
     assert np.mean(p_value < 0.05) == pytest.approx(0.05, abs=0.01)
     assert significance.mean() == pytest.approx(0, abs=0.06)
     assert significance.std() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("n_on", "n_off", "ratio"), [(15, 10, 0.5), (40, 20, 1.0), (1, 12, 0.2)])
+def test_a_threshold_at_an_event_makes_the_other_number_negative_binomial(n_on: int, n_off: int, ratio: float) -> None:
+    """Events come by falling score; each is of `on` with probability ρ, until the n-th of `off` is reached."""
+    found = on_off_excess(np.ones(n_on), np.ones(n_off), ratio=ratio, ends_with_off=True)
+    assert found.p_value == pytest.approx(nbinom.sf(n_on - 1, n_off, 1 / (1 + ratio)))
+    assert found.p_value < on_off_excess(np.ones(n_on), np.ones(n_off), ratio=ratio).p_value
+
+
+@pytest.mark.parametrize("n_passing", [12, 60])
+def test_a_ratio_that_is_estimated_needs_no_error_of_its_own(n_passing: int) -> None:
+    """Totals fluctuate, the ratio is theirs, the threshold is at an event of `off`: no p-value comes too often; those
+    of a tenth of all events are a little too large."""
+    rng = np.random.default_rng(5)
+    totals = rng.poisson([[300], [600]], (2, 4000))
+    found = np.empty(4000)
+    for number, (n_region, n_reference) in enumerate(totals.T):
+        region, reference = rng.random(n_region), np.sort(rng.random(n_reference))
+        n_on = np.count_nonzero(region <= reference[n_passing - 1])
+        ratio = n_region / n_reference
+        found[number] = on_off_excess(np.ones(n_on), np.ones(n_passing), ratio=ratio, ends_with_off=True).p_value
+    for level in (0.5, 0.16, 0.05, 0.01):
+        error = math.sqrt(level * (1 - level) / 4000)
+        assert 0.3 * level < np.mean(found <= level) < level + 2.5 * error
 
 
 def test_where_nothing_is_there() -> None:

@@ -5,12 +5,22 @@ import pytest
 import torch
 
 from hepfilter.config.graph import load_graph_specification
+from hepfilter.config.training import Fit, Reweight
 from hepfilter.errors import TrainingError
+from hepfilter.evaluation.metrics import roc_auc
 from hepfilter.events.observables import OBSERVABLES
 from hepfilter.graphs import keys
 from hepfilter.graphs.build import batch_of, build_padded
 from hepfilter.graphs.labelled import LabelledGraphs
-from hepfilter.training.batches import BatchOrder, EventBatches, balanced_weights, load_batches, normalisation
+from hepfilter.training.batches import (
+    BatchOrder,
+    EventBatches,
+    balanced_weights,
+    load_batches,
+    matched_weights,
+    normalisation,
+)
+from hepfilter.training.fitting import _weighted_parts
 from tests.graph_records import definition, random_record
 
 OBJECTS = load_graph_specification("objects")
@@ -20,7 +30,7 @@ def data_with(weights: np.ndarray) -> LabelledGraphs:
     n_events = len(weights)
     graphs = build_padded(random_record(n_events), OBJECTS)
     observables = np.zeros((n_events, len(OBSERVABLES)), np.float32)
-    return LabelledGraphs(graphs, np.zeros(n_events, np.int32), weights, np.zeros(n_events), observables)
+    return LabelledGraphs(np.zeros(n_events, np.int32), weights, np.zeros(n_events), observables, graphs=graphs)
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
@@ -57,16 +67,20 @@ def test_nothing_to_normalise_by() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_hold_every_event_once_in_a_new_order_each_epoch(workers: int) -> None:
     data, numbers = data_with(np.ones(25)), np.arange(25)
+    data.observables[:, OBSERVABLES.index("hardness")] = (numbers + 1.0) ** 2 - 1
 
     def epochs(seed: int | None, first: int = 0) -> list[list[int]]:
         order = BatchOrder(25, size=10, seed=seed, first_epoch=first)
-        loader = load_batches(EventBatches(data, numbers, numbers / 2), order, workers=workers, pinned=False)
+        loader = load_batches(
+            EventBatches(data, numbers, numbers / 2, observable="hardness"), order, workers=workers, pinned=False
+        )
         assert len(loader) == 3
         found = []
         for epoch in range(2):
             order.set_epoch(epoch)
             seen: list[int] = []
-            for part, target, weight in loader:
+            for part, target, weight, observed in loader:
+                assert torch.equal(observed, 2 * target.float().log1p())
                 assert torch.equal(part.features, data.graphs.features[target])
                 assert torch.equal(weight, target / 2)
                 seen += target.tolist()
@@ -97,3 +111,49 @@ def test_processes_share_a_batch(n_events: int) -> None:
         means = [(losses[part.events] * part.factors).mean() for part in parts]
         assert np.mean(means) == pytest.approx(losses[one.events].mean())
         assert len({part.key for part in parts}) == 3
+
+
+def uneven(n_events: int, seed: int, *, shift: float = 1.0) -> tuple[LabelledGraphs, np.ndarray, np.ndarray]:
+    """Signal is harder than background by `shift` in the log of the hardness, and weights are uneven."""
+    rng = np.random.default_rng(seed)
+    data, is_signal = data_with(np.ones(n_events)), rng.random(n_events) < 0.4
+    data.observables[:, OBSERVABLES.index("hardness")] = np.exp(rng.normal(5 + shift * is_signal, 1, n_events))
+    return data, rng.exponential(size=n_events), is_signal
+
+
+def test_background_gets_the_spectrum_of_signal_and_keeps_its_total() -> None:
+    data, weights, is_signal = uneven(4000, 1)
+    found = matched_weights(data, weights, is_signal, "hardness")
+    hardness = data.observable("hardness")
+
+    def separation(of: np.ndarray) -> float:
+        signal, background = ((hardness[which], of[which]) for which in (is_signal, ~is_signal))
+        return roc_auc(signal[0], background[0], signal_weights=signal[1], background_weights=background[1])
+
+    assert separation(weights) > 0.7
+    assert separation(found) == pytest.approx(0.5, abs=0.002)
+    counts = found[is_signal] > 0
+    assert np.array_equal(found[is_signal][counts], weights[is_signal][counts])
+    assert 0.9 < counts.mean() < 1 and hardness[is_signal][~counts].max() == hardness.max()  # no background is as hard
+    assert found[~is_signal].sum() == pytest.approx(weights[~is_signal].sum())
+
+
+def test_what_cannot_be_matched_is_said() -> None:
+    data, weights, is_signal = uneven(200, 5)
+    with pytest.raises(TrainingError, match="no observable 'hardnes'; nearest: hardness"):
+        matched_weights(data, weights, is_signal, "hardnes")
+    data, weights, is_signal = uneven(200, 5, shift=20.0)
+    with pytest.raises(TrainingError, match="no signal has a hardness that ten background events have too"):
+        matched_weights(data, weights, is_signal, "hardness")
+
+
+def test_a_fit_matches_training_and_validation() -> None:
+    """Of four classes the first two are background."""
+    samples = [uneven(2000, seed) for seed in (6, 7)]
+    targets = [2 * is_signal + np.arange(2000) % 2 for _, _, is_signal in samples]
+    model, data = definition(OBJECTS), (samples[0][0], samples[1][0])
+    options = Fit(reweight=Reweight(observable="hardness"))
+    parts, plain = (_weighted_parts(model, data, (targets[0], targets[1]), each) for each in (options, Fit()))
+    for part, before, (_, _, is_signal) in zip(parts, plain, samples, strict=True):
+        assert np.array_equal(part.weights, matched_weights(part.data, before.weights, is_signal, "hardness"))
+        assert not np.array_equal(part.weights, before.weights)

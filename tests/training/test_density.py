@@ -1,6 +1,7 @@
 """Heads are fitted to the latent vectors of background, and to nothing else."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ HEADS: tuple[HeadDefinition, ...] = (
     FlowHead(name="density", couplings=4, width=16),
     SvddHead(name="sphere", width=8),
     MahalanobisHead(name="centres"),
+    MahalanobisHead(name="rarity", mix="nature"),
+    FlowHead(name="rare_density", couplings=4, width=16, mix="nature"),
 )
 QUICK = HeadFit(epochs=6, batch_size=128, learning_rate=5e-3)
 
@@ -94,8 +97,21 @@ def test_the_flow_is_denser_where_background_is(network_with_heads: GraphNetwork
 def test_nothing_but_the_heads_changes(network_with_heads: GraphNetwork) -> None:
     before, after = fresh().state_dict(), network_with_heads.state_dict()
     changed = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {"density", "sphere", "centres"}
+    assert changed == {head.name for head in HEADS}
     assert not any(weight.requires_grad for weight in network_with_heads.heads.parameters())
+
+
+def test_heads_of_nature_know_one_background_by_its_weights(data: LabelledGraphs) -> None:
+    """Top pairs of next to no weight: rare for the heads of nature, as common as QCD for the others."""
+    is_top = targets(data) == 1
+    built = fitted(replace(data, weights=np.where(is_top, 1e-9, 1.0)))
+    assert [len(built.heads[name].class_centres) for name in ("centres", "rarity")] == [2, 1]
+    found = dict(zip(built.heads, scores(built, data).T.numpy(), strict=True))
+    is_qcd = targets(data) == 0
+    auc = {name: roc_auc(values[is_top], values[is_qcd]) for name, values in found.items()}
+    assert min(auc["rarity"], auc["rare_density"]) > max(auc["centres"], auc["density"]) + 0.1, auc
+    centre = built.heads["rarity"].class_centres
+    assert torch.allclose(centre, torch.zeros_like(centre), atol=1e-4)
 
 
 def test_signals_and_their_weights_do_not_matter(network_with_heads: GraphNetwork, data: LabelledGraphs) -> None:
@@ -113,21 +129,21 @@ def test_the_seed_decides(network_with_heads: GraphNetwork, data: LabelledGraphs
 
 def test_the_weights_are_those_of_the_best_epoch(data: LabelledGraphs, monkeypatch: pytest.MonkeyPatch) -> None:
     """With so high a learning rate the loss rises again; patience ends it."""
-    seen: list[tuple[float, dict[str, torch.Tensor]]] = []
+    seen: list[tuple[LatentHead, float, dict[str, torch.Tensor]]] = []
     loss_of = density._loss
 
     def noted(head: LatentHead, *arguments: object) -> torch.Tensor:
         loss = loss_of(head, *arguments)  # type: ignore[arg-type]
         if not torch.is_grad_enabled() and isinstance(head, Flow):
-            seen.append((float(loss), copy.deepcopy(head.state_dict())))
+            seen.append((head, float(loss), copy.deepcopy(head.state_dict())))
         return loss
 
     monkeypatch.setattr(density, "_loss", noted)
     found = fitted(data, learning_rate=0.3, epochs=30, patience=1).heads["density"].state_dict()
-    losses = [loss for loss, _ in seen]
+    losses = [loss for head, loss, _ in seen if head is seen[0][0]]
     best = int(np.argmin(losses))
     assert len(losses) - 1 - best == 1
-    assert all(torch.equal(found[name], seen[best][1][name]) for name in found)
+    assert all(torch.equal(found[name], seen[best][2][name]) for name in found)
 
 
 def test_a_loss_that_is_not_finite(data: LabelledGraphs) -> None:
@@ -159,4 +175,5 @@ def test_a_training_with_all_of_it(sample: Path, tmp_path: Path) -> None:
     assert found.metadata.model_hash != without.metadata.model_hash
     names = set(found.network.state_dict()) - set(without.network.state_dict())
     assert names and all(name.startswith("heads.") for name in names)
-    assert Scorer(tmp_path / "more.safetensors", device="cpu").names == ("interest", "density", "sphere", "centres")
+    names_of_heads = tuple(head.name for head in HEADS)
+    assert Scorer(tmp_path / "more.safetensors", device="cpu").names == ("interest", *names_of_heads)

@@ -13,8 +13,8 @@ from hepfilter.config.training import Fit
 from hepfilter.errors import TrainingError
 from hepfilter.graphs.labelled import LabelledGraphs
 from hepfilter.training.averaging import moving_average
-from hepfilter.training.batches import BatchOrder, EventBatches, load_batches
-from hepfilter.training.fitting import fit
+from hepfilter.training.batches import Batch, BatchOrder, EventBatches, load_batches
+from hepfilter.training.fitting import Surroundings, fit
 from hepfilter.training.history import Epoch, Fitted, History
 from hepfilter.training.learning_rate import find_learning_rate
 from hepfilter.training.module import Classifier
@@ -37,7 +37,8 @@ def targets(data: LabelledGraphs) -> np.ndarray:
 def fitted(data: LabelledGraphs, *, logs: Path | None = None, **options: object) -> Fitted:
     chosen = Fit.model_validate({"epochs": 2, "batch_size": 64, "learning_rate": 0.01} | options)
     both = targets(data), targets(data)
-    return fit(definition(OBJECTS), data, data, targets=both, options=chosen, device="cpu", logs=logs)
+    around = Surroundings(logs=logs)
+    return fit(definition(OBJECTS), data, data, targets=both, options=chosen, device="cpu", around=around)
 
 
 def test_the_average_forgets_and_then_follows_slowly() -> None:
@@ -62,7 +63,7 @@ def test_the_average_is_what_is_validated_and_kept(data: LabelledGraphs) -> None
     own = targets(data)
     counts = np.bincount(own, minlength=4)
     weights = torch.from_numpy((len(own) / 4 / counts[own]).astype(np.float32))
-    loss = module._loss((data.graphs, torch.from_numpy(own), weights)).item()
+    loss = module._loss(Batch(data.graphs, torch.from_numpy(own), weights, torch.zeros_like(weights))).item()
     assert loss == pytest.approx(averaged.epochs[averaged.best].validation_loss, rel=1e-4)
 
 
@@ -114,7 +115,7 @@ def test_collections_are_missing_in_training_alone() -> None:
             return super().padded(events)
 
     plain = data_with(np.ones(160))
-    fitted(Spied(*(getattr(plain, name) for name in plain.__dataclass_fields__)), collection_dropout=0.3, epochs=1)
+    fitted(Spied(**vars(plain)), collection_dropout=0.3, epochs=1)
     shares = [share for _, share in seen if share >= 0]
     assert len(shares) == 3
     assert np.mean(shares) == pytest.approx(0.3, abs=0.05)

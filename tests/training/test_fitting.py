@@ -12,9 +12,9 @@ from hepfilter.config.training import Fit
 from hepfilter.errors import TrainingError, UsageError
 from hepfilter.graphs.labelled import SplitData, read_labelled, split_data
 from hepfilter.io.sources import Source
-from hepfilter.training.batches import balanced_weights
+from hepfilter.training.batches import Batch, balanced_weights
 from hepfilter.training.classes import event_classes, targets, training_classes
-from hepfilter.training.fitting import fit
+from hepfilter.training.fitting import Surroundings, fit
 from hepfilter.training.history import Fitted
 from hepfilter.training.module import Classifier
 from tests.graph_records import definition, network
@@ -45,7 +45,7 @@ def test_the_loss_is_the_weighted_cross_entropy(parts: SplitData) -> None:
     data = parts.validation
     target = torch.from_numpy(targets(data.labels, CLASSES))
     weights = torch.linspace(0.1, 3.0, len(target))
-    found = Classifier(model, Fit(), steps=1)._loss((data.graphs, target, weights))
+    found = Classifier(model, Fit(), steps=1)._loss(Batch(data.graphs, target, weights, torch.zeros_like(weights)))
     log_p = model.forward_padded(data.graphs).log_softmax(1)
     expected = -(weights * log_p[torch.arange(len(target)), target]).mean()
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -58,7 +58,9 @@ def test_the_weights_are_those_of_the_best_epoch(parts: SplitData) -> None:
     data = parts.validation
     target = targets(data.labels, CLASSES)
     weights = torch.from_numpy(balanced_weights(data, target, NAMES, 0.0).astype(np.float32))
-    loss = Classifier(found.network, Fit(), steps=1)._loss((data.graphs, torch.from_numpy(target), weights))
+    loss = Classifier(found.network, Fit(), steps=1)._loss(
+        Batch(data.graphs, torch.from_numpy(target), weights, torch.zeros_like(weights))
+    )
     assert loss.item() == pytest.approx(found.epochs[found.best].validation_loss, rel=1e-4)
     assert not found.network.training
 
@@ -77,7 +79,7 @@ def test_progress_counts_the_events(parts: SplitData, tmp_path: Path) -> None:
     options = Fit(epochs=2, batch_size=size)
     fit(
         DEFINITION, parts.training, parts.validation, targets=both, options=options, device="cpu",
-        progress=lambda *step: seen.append(step),
+        around=Surroundings(progress=lambda *step: seen.append(step)),
     )  # fmt: skip
     assert seen == [(f"epoch {epoch}", done, total) for epoch in (1, 2) for done in (size, 2 * size, total)]
 

@@ -9,13 +9,9 @@ from hepfilter.config.model import EventClass
 from hepfilter.config.training import Contrastive, Decorrelate, Fit
 from hepfilter.graphs.build import build_padded
 from hepfilter.models.interest import interest
+from hepfilter.training.batches import Batch
 from hepfilter.training.module import Classifier
-from hepfilter.training.objectives import (
-    interest_of,
-    node_observable,
-    squared_distance_correlation,
-    supervised_contrastive,
-)
+from hepfilter.training.objectives import interest_of, squared_distance_correlation, supervised_contrastive
 from tests.graph_records import network, random_record
 
 OBJECTS = load_graph_specification("objects")
@@ -87,12 +83,11 @@ def test_the_interest_with_gradients_is_the_interest() -> None:
     assert interest_of(logits, classes).numpy() == pytest.approx(interest(logits.numpy(), classes), abs=1e-5)
 
 
-def test_observables_are_those_of_the_nodes() -> None:
-    graphs = build_padded(random_record(30), OBJECTS)
-    for event in range(30):
-        pt = graphs.momenta[event][graphs.mask[event]][:, 0].numpy()
-        assert node_observable(graphs, "hardness")[event].item() == pytest.approx(np.log1p(pt.sum()), rel=1e-5)
-        assert node_observable(graphs, "multiplicity")[event].item() == pytest.approx(np.log1p(len(pt)), rel=1e-5)
+def batch_of(n_events: int, targets: torch.Tensor, weights: torch.Tensor, *, seed: int = 0) -> Batch:
+    """Random events whose hardness is that of their nodes."""
+    graphs = build_padded(random_record(n_events, seed=seed), OBJECTS)
+    hardness = graphs.momenta[..., 0].masked_fill(~graphs.mask, 0.0).sum(1)
+    return Batch(graphs, targets, weights, hardness.log1p())
 
 
 def module(**options: object) -> Classifier:
@@ -102,8 +97,7 @@ def module(**options: object) -> Classifier:
 
 
 def test_the_terms_are_added_with_their_weights() -> None:
-    graphs = build_padded(random_record(80), OBJECTS)
-    batch = graphs, torch.arange(80) % 4, torch.linspace(0.5, 1.5, 80)
+    batch = batch_of(80, torch.arange(80) % 4, torch.linspace(0.5, 1.5, 80))
     plain = module()._loss(batch).item()
     for option, weight in (("contrastive", {}), ("decorrelate", {"observable": "hardness"})):
         terms = [module(**{option: {"weight": w, **weight}})._loss(batch).item() - plain for w in (0.5, 2.0)]
@@ -113,25 +107,23 @@ def test_the_terms_are_added_with_their_weights() -> None:
 
 def test_only_background_is_decorrelated() -> None:
     """Classes 0 and 1 are background: what signals look like does not matter to the term."""
-    graphs, weights = build_padded(random_record(80), OBJECTS), torch.ones(80)
     further = module(decorrelate={"weight": 1.0, "observable": "hardness"}).further
     targets = torch.arange(80) % 4
     latent, logits = normal(80, 16), normal(80, 4)
     other = torch.where((targets >= 2).unsqueeze(1), normal(80, 4, seed=2), logits)
-    batch = graphs, targets, weights
+    batch = batch_of(80, targets, torch.ones(80))
     assert further(latent, other, batch).item() == further(latent, logits, batch).item()
     assert further(latent, normal(80, 4, seed=3), batch).item() != further(latent, logits, batch).item()
 
 
 def test_the_penalty_can_be_trained_away() -> None:
     """A score of background that is just its hardness becomes one that has nothing to do with it."""
-    graphs = build_padded(random_record(120, seed=4), OBJECTS)
-    batch = graphs, torch.zeros(120, dtype=torch.int64), torch.ones(120)
+    batch = batch_of(120, torch.zeros(120, dtype=torch.int64), torch.ones(120), seed=4)
     trained = module(decorrelate=Decorrelate(observable="hardness", weight=1.0))
     optimizer = torch.optim.Adam(trained.parameters(), lr=1e-2)
     terms = []
     for _ in range(15):
-        latent = trained.network.embed_padded(graphs)
+        latent = trained.network.embed_padded(batch.graphs)
         term = trained.further(latent, trained.network.classify(latent), batch)
         terms.append(term.item())
         optimizer.zero_grad()
@@ -143,8 +135,7 @@ def test_the_penalty_can_be_trained_away() -> None:
 
 def test_the_projection_learns_and_is_no_part_of_the_network() -> None:
     trained = module(contrastive=Contrastive(weight=1.0, width=8))
-    graphs = build_padded(random_record(40), OBJECTS)
-    trained._loss((graphs, torch.arange(40) % 4, torch.ones(40))).backward()  # type: ignore[no-untyped-call]
+    trained._loss(batch_of(40, torch.arange(40) % 4, torch.ones(40))).backward()  # type: ignore[no-untyped-call]
     assert all(weight.grad is not None and weight.grad.abs().max() > 0 for weight in trained.further.parameters())
     optimised = {id(w) for group in trained.configure_optimizers()["optimizer"].param_groups for w in group["params"]}
     assert optimised >= {id(weight) for weight in trained.further.parameters()}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 from hepfilter.errors import TrainingError, UsageError
 from hepfilter.training.references import MassWindow, references
@@ -48,6 +49,20 @@ def test_the_template_moves_mean_and_width_along_the_mass() -> None:
         is_below = mass[reference.origin] < WINDOW.low
         widths = [reference.features[side, 0].std() for side in (is_below, ~is_below)]
         assert (widths[0] == pytest.approx(widths[1], rel=0.05)) == agrees
+
+
+def test_the_template_keeps_bounds_and_values_that_many_share() -> None:
+    """A feature from 0 on whose mean rises with the mass, 0 in a fifth of the events: no event falls below, none leaves
+    0, and the whole distribution, not its mean alone, is that of the signal region."""
+    mass, rng = masses(40_000), np.random.default_rng(3)
+    feature = rng.exponential(mass / 100) ** 1.5 * (rng.random(len(mass)) > 0.2)
+    region = feature[WINDOW.region(mass)]
+    for method, agrees in (("template", True), ("cwola", False)):
+        reference = references(feature[:, None], mass, WINDOW, method=method, seed=1)
+        moved, above = reference.features[:, 0], mass[reference.origin] > WINDOW.high
+        assert moved.min() == 0
+        assert np.array_equal(moved == 0, feature[reference.origin] == 0)
+        assert all((ks_2samp(moved[side], region).pvalue > 0.01) == agrees for side in (above, ~above))
 
 
 def test_too_few_events_are_named() -> None:

@@ -1,6 +1,7 @@
 """A whole training, small: it learns, it is reproducible, and what it says is true."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import TrainingError
 from hepfilter.io.sources import Source
 from hepfilter.models.checkpoint import load
-from hepfilter.training.run import TrainingReport, train
+from hepfilter.training.classes import training_classes
+from hepfilter.training.run import TrainingReport, _refuse_unknown_labels, metrics_path, train
 from tests.training.simulated import CONFIG, write_sample
 
 
@@ -26,6 +28,10 @@ def report(sample: Path) -> TrainingReport:
 
 def with_fit(**update: object) -> TrainingConfig:
     return CONFIG.model_copy(update={"fit": CONFIG.fit.model_copy(update=update)})
+
+
+def with_class_without_events() -> TrainingConfig:
+    return TrainingConfig.model_validate(CONFIG.model_dump() | {"classes": {**CONFIG.classes, "w": ["wprime_lnu"]}})
 
 
 def test_it_learns(report: TrainingReport) -> None:
@@ -91,9 +97,33 @@ def test_it_stops_early_and_keeps_the_best(sample: Path) -> None:
 def test_data_that_do_not_fit_the_configuration(sample: Path, tmp_path: Path) -> None:
     classes = {name: cards for name, cards in CONFIG.classes.items() if name != "ttbar"}
     without = TrainingConfig.model_validate(CONFIG.model_dump() | {"classes": classes})
-    with pytest.raises(TrainingError, match="truth label 1, which no class"):
+    told = r"truth label 1 \(toptag_top, ttbar\), which no class of the configuration has; known are 0, 100, 102"
+    with pytest.raises(TrainingError, match=told):
         train(without, [Source(str(sample))], tmp_path / "m.safetensors", device="cpu")
-    more = TrainingConfig.model_validate(CONFIG.model_dump() | {"classes": {**CONFIG.classes, "w": ["wprime_lnu"]}})
+    no_card = np.array([0, 777])
+    with pytest.raises(TrainingError, match="truth label 777, which no class"):
+        _refuse_unknown_labels(SimpleNamespace(labels=no_card), training_classes(without))  # type: ignore[arg-type]
     with pytest.raises(TrainingError, match="class w: no events"):
-        train(more, [Source(str(sample))], tmp_path / "m.safetensors", device="cpu")
+        train(with_class_without_events(), [Source(str(sample))], tmp_path / "m.safetensors", device="cpu")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_metrics_of_an_earlier_model_are_gone_before_the_new_one_appears(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, metrics = tmp_path / "m.safetensors", tmp_path / "m.metrics.json"
+    assert metrics == metrics_path(output)
+    output.write_text("earlier model")
+    metrics.write_text("{}")
+    with pytest.raises(TrainingError, match="class w: no events"):
+        train(with_class_without_events(), [Source(str(sample))], output, device="cpu")
+    assert metrics.exists()  # they still belong to what is there
+
+    def killed(*_: object, **__: object) -> None:
+        assert output.read_text() == "earlier model"
+        assert not metrics.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hepfilter.training.run.save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(with_fit(epochs=1), [Source(str(sample))], output, device="cpu")

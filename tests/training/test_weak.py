@@ -1,6 +1,6 @@
 """The weak search on generated resonances."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from hepfilter.errors import TrainingError, UsageError
 from hepfilter.evaluation.metrics import BackgroundScores, roc_auc
 from hepfilter.training.references import MassWindow, Method
-from hepfilter.training.weak import Trees, WeakOptions, WeakResult, figure_of_merit, weak_search
+from hepfilter.training.weak import Trees, WeakOptions, WeakResult, _Task, figure_of_merit, shares_above, weak_search
 
 WINDOW = MassWindow(3300, 3700, 2800, 4300)
 SHALLOW = Trees(max_leaf_nodes=8, iterations=30)
@@ -80,9 +80,9 @@ def test_the_reference_stands_for_the_background_where_signal_is() -> None:
     """Of the true background in the region the share passes that was asked for, though the features have a slope."""
     result = search(150, slope=1.5, n_background=10_000, method="template")
     first = result.excesses[0]
-    background = result.scores[result.in_region & (np.arange(len(result.scores)) < 10_000)]
+    background = result.shares[result.in_region & (np.arange(len(result.scores)) < 10_000)]
     assert first.threshold is not None
-    assert np.mean(background >= first.threshold) == pytest.approx(first.selection, abs=0.025)
+    assert np.mean(background <= first.threshold) == pytest.approx(first.selection, abs=0.025)
 
 
 def test_no_event_is_scored_by_trees_that_trained_on_it() -> None:
@@ -100,6 +100,51 @@ def test_the_same_seed_gives_the_same_scores() -> None:
     first, again, other = (search(30, seed=seed, n_background=2500).scores for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first[:2000], other[:2000])
+
+
+def test_folds_of_different_scales_have_thresholds_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores of the second and third fold are larger; in each the same share of the reference passes nevertheless."""
+
+    def train(_: _Task, __: Trees, *, without: tuple[int, ...], members: int) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda rows: 10.0 ** without[0] * (rows[:, 0] + 7 * without[0])
+
+    monkeypatch.setattr(_Task, "train", train)
+    features, mass = events(6000, 0, seed=5)
+    result = weak_search(features, mass, WINDOW, options=SMALL)
+    side = ~result.in_region & (mass >= WINDOW.lower) & (mass < WINDOW.upper)
+    for found in result.excesses:
+        assert found.threshold is not None and found.excess is not None
+        passed = result.reference_shares <= found.threshold
+        for fold in range(3):
+            held = result.fold[side] == fold
+            share = result.reference_weights[passed & held].sum() / result.reference_weights[held].sum()
+            assert share == pytest.approx(found.selection, abs=0.003)
+        # An event passes by its order within its fold alone; what is counted is what has passed.
+        assert found.excess.observed == np.count_nonzero(result.shares[result.in_region] <= found.threshold)
+        assert found.excess.p_value > 0.01
+    one_threshold = np.quantile(result.scores[side], 1 - SMALL.selections[0])
+    assert set(result.fold[side & (result.scores > one_threshold)]) == {2}  # what one for all would have taken
+
+
+def test_shares_above_by_hand() -> None:
+    """Scores 1, 3, 3, 5 with weights 1, 2, 3, 4: from the top 0.4, 0.9 for both that are equal, 1."""
+    reference, weights = np.array([3.0, 1, 5, 3]), np.array([2.0, 1, 4, 3])
+    found = shares_above(np.array([0.0, 1, 2.9, 3, 4.9, 5, 99]), reference, weights)
+    assert found == pytest.approx([1, 1, 1, 0.9, 0.9, 0.4, 0.4])
+
+
+def test_an_event_has_a_share_up_to_that_of_the_ith_without_bias() -> None:
+    rng = np.random.default_rng(6)
+    passed = [np.mean(shares_above(rng.random(50), rng.random(19), np.ones(19)) <= 3 / 19) for _ in range(4000)]
+    assert np.mean(passed) == pytest.approx(3 / 20, abs=0.005)
+
+
+def test_the_rule_of_ten_is_for_all_folds_together() -> None:
+    """About 3,000 reference events in three folds: ten of all, but not of each, lie in the top 0.5 %."""
+    few = replace(SMALL, selections=(0.1, 0.005, 0.001))
+    found = weak_search(*events(6000, 0, seed=7), WINDOW, options=few).excesses
+    assert [one.excess is not None for one in found] == [True, True, False]
+    assert found[1].excess is not None and 10 <= found[1].excess.n_effective < 30
 
 
 def test_the_merit_by_hand() -> None:

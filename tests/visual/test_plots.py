@@ -1,5 +1,6 @@
 """Plots show what the containers say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,6 +15,7 @@ from hepfilter.evaluation.families import FamilyResult, family_results
 from hepfilter.evaluation.injection import injection_scans
 from hepfilter.evaluation.sculpting import correlations, sculpting
 from hepfilter.evaluation.shifts import compare_shift
+from hepfilter.statistics.correlation import Correlation
 from hepfilter.visual.checks import (
     plot_calibration,
     plot_correlations,
@@ -22,8 +24,8 @@ from hepfilter.visual.checks import (
     plot_sculpting,
     plot_shifts,
 )
-from hepfilter.visual.performance import plot_efficiencies, plot_improvement, plot_roc
-from hepfilter.visual.style import grid, plot_style, row, save
+from hepfilter.visual.performance import TOO_FEW, plot_efficiencies, plot_improvement, plot_roc
+from hepfilter.visual.style import grid, plot_style, row, save, shared_legend
 from tests.evaluation.generated import make_events
 
 EVENTS = make_events(6_000, 400)
@@ -63,6 +65,50 @@ def test_significance_improvement(axes: Axes, families: tuple[FamilyResult, ...]
         assert list(line.get_xdata()) == [point.sic.value]
         assert (to_hex(line.get_markerfacecolor()) == "#ffffff") == (not result.seen)
     assert len(axes.containers) == 2  # 1e-3 and 1e-4 have too few background events
+    assert axes.get_legend_handles_labels()[1] == [r"$\varepsilon_B$ = $10^{-2}$", "hollow: unseen"]
+    other = row(1, size=(5, 4))[1][0]
+    plot_improvement(other, families[:1], score="interest", measure="physical")
+    assert other.get_legend_handles_labels()[1] == [r"$\varepsilon_B$ = $10^{-2}$"]
+
+
+def test_a_line_without_a_significance_improvement_says_why(axes: Axes) -> None:
+    few = family_results(make_events(600, 400))
+    plot_improvement(axes, few, score="interest", measure="physical")
+    assert texts(axes) == [TOO_FEW, TOO_FEW] == ["fewer than 10 background events above"] * 2
+    assert axes.get_legend_handles_labels()[1] == []
+    below = family_results(make_events(6_000, 400, separation=-50.0))
+    other = row(1, size=(5, 4))[1][0]
+    plot_improvement(other, below, score="interest", measure="physical")
+    assert texts(other) == ["no signal event above"] * 2
+
+
+def test_a_curve_that_is_not_there_is_in_no_legend(axes: Axes, families: tuple[FamilyResult, ...]) -> None:
+    few = family_results(make_events(9, 400))
+    options = {"score": "interest", "baseline": "ht", "measure": "physical", "title": "group"}
+    plot_roc(axes, few, **options)  # type: ignore[arg-type]
+    assert texts(axes) == ["fewer than 10 background events above"]
+    assert axes.get_legend() is None
+    assert len(axes.lines) == 1  # that of chance
+    other = row(1, size=(5, 4))[1][0]
+    plot_roc(other, [few[0], families[1]], **options)  # type: ignore[arg-type]
+    assert texts(other) == ["dilepton (unseen)"]
+    without = make_events(600, 400)
+    nothing = family_results(replace(without, weights=np.where(without.background, 0.0, 1.0)))
+    last = row(1, size=(5, 4))[1][0]
+    plot_roc(last, nothing, **options)  # type: ignore[arg-type]
+    assert texts(last) == ["no signal and background to compare"]
+
+
+def test_a_legend_below_the_panels_is_of_what_any_of_them_shows() -> None:
+    figure, panels = row(2, size=(3, 3))
+    panels[0].plot([0, 1], label="a")
+    for name in "ab":
+        panels[1].plot([0, 1], label=name)
+    shared_legend(figure, panels, columns=2)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    empty, panels = row(2, size=(3, 3))
+    shared_legend(empty, panels, columns=2)
+    assert empty.legends == []
 
 
 def test_efficiencies(axes: Axes, families: tuple[FamilyResult, ...]) -> None:
@@ -72,9 +118,14 @@ def test_efficiencies(axes: Axes, families: tuple[FamilyResult, ...]) -> None:
     assert [bar.get_width() for bar in axes.patches] == [p.signal.value for p in points if p is not None]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dijet", "dilepton"]
     assert to_hex(axes.patches[0].get_facecolor()) != to_hex(axes.patches[1].get_facecolor())
+    assert axes.get_legend_handles_labels()[1] == ["interest, seen", "interest, unseen", "ht"]
     other = row(1, size=(5, 4))[1][0]
     plot_efficiencies(other, families, target=1e-4, **options)  # type: ignore[arg-type]
-    assert texts(other) == ["too little background"] * 2
+    assert texts(other) == ["fewer than 10 background events above"] * 2
+    assert other.get_legend_handles_labels()[1] == []
+    seen = row(1, size=(5, 4))[1][0]
+    plot_efficiencies(seen, families[:1], target=1e-2, **options)  # type: ignore[arg-type]
+    assert seen.get_legend_handles_labels()[1] == ["interest, seen", "ht"]
 
 
 def test_scores_and_sculpting(axes: Axes) -> None:
@@ -88,6 +139,9 @@ def test_scores_and_sculpting(axes: Axes) -> None:
     first = found.passing[0]
     assert texts(other)[1] == f"20 %: JS {first.divergence:.3f} (by chance {first.expected:.3f})"
     assert len(other.patches) == 1 + len(found.passing)
+    last = row(1, size=(5, 4))[1][0]
+    plot_sculpting(last, sculpting(make_events(20, 400))[0])
+    assert texts(last) == ["fewer than 10 background events above", "all background"]
 
 
 def test_correlations(axes: Axes) -> None:
@@ -97,6 +151,10 @@ def test_correlations(axes: Axes) -> None:
     assert f"{one.correlation.spearman:+.2f}" in texts(axes)
     assert f"dCor {one.correlation.distance:.2f}" in texts(axes)
     assert axes.images[0].get_array()[0, 1] == one.correlation.spearman  # type: ignore[index]
+    constant = replace(one, correlation=Correlation(*(float("nan"),) * 3))
+    other = row(1, size=(5, 4))[1][0]
+    plot_correlations(other, [constant], measure="matched")
+    assert texts(other) == ["undefined"]
 
 
 def test_injections(axes: Axes) -> None:
@@ -120,6 +178,12 @@ def test_calibration(axes: Axes) -> None:
     shown = axes.containers[0].lines[0].get_ydata()
     assert shown[0] == pytest.approx(check.points[0].observed.value / 0.5)
     assert texts(axes) == ["interest"]
+    other = row(1, size=(5, 4))[1][0]
+    plot_calibration(other, [check_calibration("flow", np.ones(9), np.ones(9)), check])
+    assert texts(other) == ["interest"]  # no p-value of the other is below one half
+    last = row(1, size=(5, 4))[1][0]
+    plot_calibration(last, [check_calibration("flow", np.ones(9), np.ones(9))])
+    assert texts(last) == ["no background event has p ≤ 0.5"]
 
 
 def test_files_are_the_same_every_time_and_no_setting_is_left(tmp_path: Path) -> None:

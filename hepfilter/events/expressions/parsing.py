@@ -32,8 +32,8 @@ WORDS = {
 }
 
 
-def parse_expression(text: str, branch_names: Collection[str]) -> Expression:
-    """The expression that `text` spells, over branches of a tree that has `branch_names`.
+def parse_expression(text: str, branch_names: Collection[str] | None = None) -> Expression:
+    """The expression that `text` spells, over branches of a tree that has `branch_names`; None takes any name for one.
 
     UsageError, in one line, if it is no expression, too long, too deep, or names something that is not there.
     """
@@ -45,7 +45,7 @@ def parse_expression(text: str, branch_names: Collection[str]) -> Expression:
         raise UsageError("selection expression: it is empty; write a condition, such as nMuon >= 2")
     try:
         steps = _parse(text).steps
-        branches = _branches(steps, frozenset(branch_names))
+        branches = _branches(steps, None if branch_names is None else frozenset(branch_names))
     except RefusalError as refusal:
         raise UsageError(f"selection expression, column {refusal.position + 1}: {refusal}") from None
     return Expression(text, branches, tuple(steps))
@@ -91,11 +91,11 @@ def _wrong_token(text: str, token: str, position: int, expected: Collection[str]
     return f"{'a value' if wants_value else 'an operator'} is missing before '{shown(token)}'"
 
 
-def _branches(steps: list[Step], names: frozenset[str]) -> tuple[str, ...]:
-    """The branches that are used, each once; RefusalError at the first name that is none."""
+def _branches(steps: list[Step], names: frozenset[str] | None) -> tuple[str, ...]:
+    """The branches that are used, each once; RefusalError at the first that is not among `names`, if there are such."""
     used = [step for step in steps if step.kind == "branch"]
     for step in used:
-        if step.name in names:
+        if names is None or step.name in names:
             continue
         parent = step.name
         while "." in parent:

@@ -1,6 +1,7 @@
 """The checks of an output that do its skim's accounts again: sources, selection, cutflow."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,9 +9,11 @@ import numpy.typing as npt
 from hepfilter.io.copying import Index
 from hepfilter.io.histogram import stream_cutflow
 from hepfilter.io.objects import read_cutflow
+from hepfilter.io.own_branches import score_column
 from hepfilter.io.own_records import basket_key_faults, listed_key_faults
 from hepfilter.io.reading import OpenTree
-from hepfilter.skim.added import INTEREST, PASSED, score_column
+from hepfilter.io.writing import Column
+from hepfilter.skim.added import ENTRY, INTEREST, PASSED, added_columns
 from hepfilter.skim.parts import Part, histograms
 from hepfilter.skim.proof.checks import Check, conclude, each
 from hepfilter.skim.proof.evidence import Located
@@ -112,17 +115,19 @@ def _selected(subject: Subject, number: int, index: int, found: Index, kept: Ind
 
 def _own_columns(subject: Subject) -> list[str]:
     """What is wrong with the values of the branches that a skim adds."""
-    named = {score_column(name).name for part in subject.parts for name in part.scores}
-    columns = subject.tree.values([name for name in (PASSED.name, *sorted(named)) if name in subject.own_branches])
+    wanted = {column.name for part in subject.parts for column in added_columns(part.scores, part.menu)}
+    columns = subject.tree.values(sorted((wanted - {ENTRY.name}) & set(subject.own_branches)))
     faults = []
-    if PASSED.name in columns:
-        failed = np.flatnonzero(columns[PASSED.name].values != 1)
-        faults += each(failed, lambda position: f"entry {position}: {PASSED.name} is false")
-    for number in range(len(subject.parts)):
-        for score in (name for name in subject.parts[number].scores if score_column(name).name in columns):
-            values = columns[score_column(score).name].values
-            faults += _too_low(subject, number, values) if score == "interest" else []
-            faults += _not_the_models(subject, number, score, values)
+    for number, part in enumerate(subject.parts):
+        if part.menu is None and PASSED.name in columns:
+            own = np.flatnonzero(subject.origins.parts == number)
+            failed = own[columns[PASSED.name].values[own] != 1]
+            faults += each(failed, lambda position: f"entry {position}: {PASSED.name} is false")
+        if INTEREST.name in columns:
+            faults += _too_low(subject, number, columns[INTEREST.name].values)
+        decided = added_columns(part.scores, part.menu)[:-1] if part.menu else map(score_column, part.scores)
+        for column in (column for column in decided if column.name in columns):
+            faults += _not_again(subject, number, column, columns[column.name].values)
     return faults
 
 
@@ -134,20 +139,26 @@ def _too_low(subject: Subject, number: int, scores: npt.NDArray[np.float32]) -> 
     return each(low, lambda p: f"entry {p}: {INTEREST.name} {scores[p]} is below the threshold {threshold}")
 
 
-def _not_the_models(subject: Subject, number: int, score: str, scores: npt.NDArray[np.float32]) -> list[str]:
-    """Values of one score that differ from those computed again."""
-    evidence, branch, faults = subject.evidence[number], score_column(score).name, list[str]()
-    for index, (kept, again) in enumerate(zip(evidence.kept, evidence.scores, strict=True)):
-        if kept is None or again is None:
+def _not_again(subject: Subject, number: int, column: Column, values: npt.NDArray[Any]) -> list[str]:
+    """Values of an added column that differ from those computed again, where they were."""
+    whose = "the model's" if column in map(score_column, subject.parts[number].scores) else "the menu's"
+    faults = list[str]()
+    for index, again in enumerate(subject.evidence[number].added):
+        if again is None or column not in again.values:
             continue
         positions = subject.origins.of(number, index)
         entries = subject.origins.entries[positions]
-        places = np.minimum(np.searchsorted(kept, entries), max(len(kept) - 1, 0))
-        known = kept[places] == entries if len(kept) else np.zeros(len(entries), bool)
-        computed = again[score][places[known]]
-        wrong = positions[known][scores[positions[known]].view(np.uint32) != computed.view(np.uint32)]
-        faults += each(wrong, lambda p: f"entry {p}: {branch} {scores[p]} is not the model's")
+        positions = positions[np.isin(entries, again.entries)]
+        computed = again.of(subject.origins.entries[positions])[column.name].astype(column.dtype)
+        found = values[positions].astype(column.dtype)
+        wrong = positions[_bits_of(found) != _bits_of(computed)]
+        faults += each(wrong, lambda p: f"entry {p}: {column.name} {values[p]} is not {whose}")
     return faults
+
+
+def _bits_of(values: npt.NDArray[Any]) -> npt.NDArray[np.integer[Any]]:
+    """Each value's bits as a number."""
+    return values.view(np.dtype(f"u{values.dtype.itemsize}"))
 
 
 def check_cutflow(subject: Subject) -> Check:
@@ -194,10 +205,11 @@ def _histogram(subject: Subject, name: str, expected: Sequence[tuple[str, float]
 def _recount(file: FileCount, surveyed: SurveyedFile, kept: Index | None) -> list[str]:
     """The steps of an input that come out otherwise; without `kept`, as far as they can be counted again."""
     events, weights = dict(surveyed.flow.events), dict(surveyed.flow.weights)
-    if kept is not None and surveyed.scores is not None:
-        events["score"] = len(kept)
+    decided = next((step.name for step in file.cutflow if step.name in ("score", "menu")), None)
+    if kept is not None and decided is not None:
+        events[decided] = len(kept)
         if surveyed.weights is not None:
-            weights["score"] = float(surveyed.weights[np.isin(surveyed.chosen, kept)].sum())
+            weights[decided] = float(surveyed.weights[np.isin(surveyed.chosen, kept)].sum())
     faults = []
     for step in file.cutflow:
         if kept is None and (step.name not in events or step.name == DEDUPLICATED):

@@ -13,11 +13,14 @@ from hepfilter.io.checksum import FileFacts, checksum, file_facts
 from hepfilter.io.layout import Layout
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
+from hepfilter.skim.added import AddedValues
 from hepfilter.skim.cuts import Cuts
+from hepfilter.skim.deciding import decide_events, menu_conditions, split_verdict
 from hepfilter.skim.parts import Part
-from hepfilter.skim.pipeline import decide, split_decisions
 from hepfilter.skim.recipe import Recipe
-from hepfilter.skim.survey import Scores, SurveyedFile, Surveyor
+from hepfilter.skim.score_sources import ModelSource
+from hepfilter.skim.survey import SurveyedFile, Surveyor
+from hepfilter.trigger.menus import check_scores
 
 if TYPE_CHECKING:
     from hepfilter.scoring.scorer import Scorer
@@ -42,17 +45,18 @@ class Located:
 class Evidence:
     """What a skim's cuts and rules give on its sources; one item an input, None where there is no source.
 
-    `kept` are the entries that pass; `scores` theirs where they were computed again. With `doubts` those are at least
-    the ones that were written, not just them. `faults` say where the recipe does not work at all. `layouts` are those
-    of all trees, `choice` that of the events' tree with the kept branches, None where the rules are not known, and
-    `layout_doubts` say why any of them may not be whole. `rows_known` is whether the other trees' rows are.
+    `kept` are the entries that pass; `added` what the skim says of them, where it was computed again. With `doubts`
+    those are at least the ones that were written, not just them. `faults` say where the recipe does not work at all.
+    `layouts` are those of all trees, `choice` that of the events' tree with the kept branches, None where the rules are
+    not known, and `layout_doubts` say why any of them may not be whole. `rows_known` is whether the other trees' rows
+    are.
     """
 
     tree: str
     sources: tuple[Source | None, ...]
     files: tuple[SurveyedFile | None, ...]
     kept: tuple[Index | None, ...]
-    scores: tuple[Scores, ...]
+    added: tuple[AddedValues | None, ...]
     doubts: tuple[str, ...]
     faults: tuple[str, ...]
     layouts: Mapping[str, Layout]
@@ -150,23 +154,22 @@ def gather(
     except UsageError as error:
         open_ = None in sources and recipe.layout == "union"  # a source that is missing may have the branch
         (doubts if open_ else faults).append(f"the recorded selection cannot be applied: {error}")
-        surveyor, files, broken = _survey(replace(recipe, where=None), sources, scorer, progress)
+        recipe = replace(recipe, where=None, trigger=None, scores=None)
+        surveyor, files, broken = _survey(recipe, sources, scorer, progress)
     doubts += broken
     layouts, choice, layout_doubts = _layouts(surveyor, files, part)
-    kept: list[Index | None] = [None if file is None else file.chosen for file in files]
-    scores = [None if file is None else file.scores for file in files]
-    there = [file for file in files if file is not None]
-    if scorer is not None and len(there) == len(files):
-        decided = split_decisions(there, decide(there, recipe))
-        kept, scores = [one.entries for one in decided], [one.scores for one in decided]
-    elif scorer is not None:
-        doubts.append("scores: the share of highest score needs all sources")
+    try:
+        kept, added, more = _kept(recipe, files, scorer)
+        doubts += more
+    except (ConfigError, UsageError) as error:
+        faults.append(f"the recorded menu cannot be applied: {error}")
+        kept, added, _ = _kept(replace(recipe, trigger=None, scores=None), files, scorer)
     return Evidence(
         tree=part.tree,
         sources=tuple(source if file is not None else None for source, file in zip(sources, files, strict=True)),
         files=tuple(files),
         kept=tuple(kept),
-        scores=tuple(scores),
+        added=tuple(added),
         doubts=tuple(doubts),
         faults=tuple(faults),
         layouts=layouts,
@@ -174,6 +177,28 @@ def gather(
         layout_doubts=tuple(layout_doubts),
         rows_known=(recipe.lumi_mask, recipe.dataset_masks) == (part.recipe.lumi_mask, part.recipe.dataset_masks),
     )
+
+
+def _kept(
+    recipe: Recipe, files: Sequence[SurveyedFile | None], scorer: "Scorer | None"
+) -> tuple[list[Index | None], list[AddedValues | None], list[str]]:
+    """(the entries of each file that pass again, what the skim says of them, what that leaves open).
+
+    UsageError or ConfigError if the recorded menu does not fit the scores.
+    """
+    there = [file for file in files if file is not None]
+    decidable = scorer is not None or not recipe.needs_scores
+    if decidable and there and (len(there) == len(files) or recipe.trigger is not None):
+        if recipe.trigger is not None and scorer is not None:
+            check_scores(recipe.trigger.menu, scorer.names, model=recipe.model, where=recipe.trigger.menu.name)
+        verdict = decide_events(there, recipe, {})
+        found = iter(split_verdict(there, verdict))
+        decided = [None if file is None else next(found) for file in files]
+        entries = [None if one is None else one.entries for one in decided]
+        return entries, [None if one is None else one.added for one in decided], []
+    open_ = decidable and recipe.needs_scores
+    doubts = ["scores: the share of highest score needs all sources"] if open_ else []
+    return [None if file is None else file.chosen for file in files], [None] * len(files), doubts
 
 
 def _usable(part: Part) -> tuple[Recipe, list[str]]:
@@ -196,6 +221,7 @@ def _usable(part: Part) -> tuple[Recipe, list[str]]:
         events=None if recipe.events in gone else recipe.events,
         branches=None if recipe.branches in gone else recipe.branches,
         schema=None if recipe.schema in gone else recipe.schema,
+        scores=None if recipe.scores in gone else recipe.scores,
     )
     return recipe, [*doubts, *gone.values()]
 
@@ -213,7 +239,10 @@ def _survey(
     recipe: Recipe, sources: Sequence[Source | None], scorer: "Scorer | None", progress: Progress
 ) -> tuple[Surveyor, list[SurveyedFile | None], list[str]]:
     """(the surveyor, what it found in each source, which cannot be read). UsageError if the expression fails."""
-    surveyor = Surveyor(recipe, Cuts(recipe, [source for source in sources if source is not None]), scorer)
+    scores = None if scorer is None else ModelSource(scorer, recipe.model)
+    cuts = Cuts(recipe, [source for source in sources if source is not None])
+    conditions = {} if recipe.trigger is None else menu_conditions(recipe.trigger.menu)
+    surveyor = Surveyor(recipe, cuts, scores, conditions=conditions)
     files: list[SurveyedFile | None] = []
     broken = []
     for source in sources:

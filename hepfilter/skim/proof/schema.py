@@ -117,7 +117,8 @@ def _added(subject: Subject) -> list[Column]:
     """The branches that the skim must have added."""
     if not subject.recorded:
         return []
-    return added_columns(subject.parts[0].scores)
+    part = subject.parts[0]
+    return added_columns(part.scores, part.menu)
 
 
 def _size(tree: Table) -> int:

@@ -12,10 +12,10 @@ from hepfilter.events.books import Books
 from hepfilter.events.identity import Identity
 from hepfilter.io.comparison import Match
 from hepfilter.io.identity_set import Identities, find_sorted, pack_identities, sort_identities
+from hepfilter.io.own_branches import own_names
 from hepfilter.io.own_records import is_own
 from hepfilter.io.reading import OpenFile, Table
 from hepfilter.io.sources import Source
-from hepfilter.skim.added import own_names
 from hepfilter.skim.cuts import Cuts
 from hepfilter.skim.parts import Part
 from hepfilter.skim.proof.checks import each

@@ -10,9 +10,9 @@ import numpy as np
 
 from hepfilter.errors import OutputError, SchemaError, SourceError, UsageError
 from hepfilter.io.events import find_tree
+from hepfilter.io.own_branches import own_names
 from hepfilter.io.reading import OpenFile, Table, open_file
 from hepfilter.io.sources import Source
-from hepfilter.skim.added import own_names
 from hepfilter.skim.parts import Part, read_parts
 from hepfilter.skim.proof.accounts import (
     check_cutflow,
@@ -151,7 +151,7 @@ class _Run:
             sources=self.given,
             files=tuple(files),
             kept=tuple(file.chosen for file in files),
-            scores=(None,) * len(files),
+            added=(None,) * len(files),
             doubts=(),
             faults=(),
             layouts=layouts,

@@ -1,0 +1,155 @@
+"""`hepfilter score` as one call: the scores of all events, in a file that rates and skims start from."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from hepfilter import __version__
+from hepfilter.errors import SourceError, UsageError
+from hepfilter.io.checksum import file_facts, has_uuid
+from hepfilter.io.container import refuse_output
+from hepfilter.io.events import find_tree
+from hepfilter.io.own_branches import own_names
+from hepfilter.io.reading import open_file
+from hepfilter.io.score_facts import ScoredFile, ScoreFacts
+from hepfilter.io.score_file import ScoreWriter, create_scores, refuse_suffix
+from hepfilter.io.sources import Inputs, Source, expand_inputs
+from hepfilter.scoring.files import have_objects
+from hepfilter.scoring.scorer import Scorer
+from hepfilter.work.units import cut_units
+
+_UNIT_ENTRIES: Final = 20_000
+
+Progress = Callable[[str, int, int], None]
+"""Called as (stage, done, in all)."""
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What was scored, as the file at `path` says it too; `size` is that file's, in bytes."""
+
+    path: str
+    size: int
+    facts: ScoreFacts
+    seconds: float
+
+    @property
+    def events(self) -> int:
+        """Events read, scored and written."""
+        return self.facts.entries
+
+    @property
+    def problems(self) -> dict[str, int]:
+        """How many objects and weights of all files were treated by which rule."""
+        problems: Counter[str] = Counter()
+        for file in self.facts.files:
+            problems.update(file.problems)
+        return dict(sorted(problems.items()))
+
+
+def score_files(
+    inputs: str | Path | Sequence[str | Path],
+    output: Path | str,
+    *,
+    model: str = "interest-objects",
+    schema: str | None = None,
+    device: str = "auto",
+    force: bool = False,
+    progress: Progress = lambda *_: None,
+) -> ScoreReport:
+    """Score all events of `inputs` by `model`, and write them to `output` (``.parquet`` or ``.root``), chunk by chunk.
+
+    `inputs` are what `expand_inputs` takes; `schema` is one that ships, or a file, found from the branches if None.
+    What exists is replaced only with `force`. Any of hepfilter's errors leaves no output behind.
+    """
+    started = time.perf_counter()
+    output = Path(output)
+    given = [inputs] if isinstance(inputs, str | Path) else inputs
+    found = expand_inputs([str(one) for one in given])
+    _check(output, found.sources, force=force)
+    scorer = Scorer(model, device=device)
+    facts = _facts(scorer, model, found)
+    files: list[ScoredFile] = []
+
+    def report(now: int, total: int) -> None:
+        before = sum(file.entries for file in files)
+        progress("scoring", before + now, before + total)
+
+    with create_scores(output, scorer.names) as writer:
+        for source in found.sources:
+            files.append(_score_file(source, scorer, writer, schema=schema, progress=report))
+            _refuse_copy(files)
+        facts = facts.model_copy(update={"files": tuple(files)})
+        writer.finish(facts)
+    return ScoreReport(str(output), output.stat().st_size, facts, time.perf_counter() - started)
+
+
+def _check(output: Path, sources: Sequence[Source], *, force: bool) -> None:
+    """What can be told before any work."""
+    refuse_suffix(output)
+    addresses = (address for source in sources for address in (source.path, *source.replicas))
+    if output.resolve() in {Path(address).resolve() for address in addresses}:
+        raise UsageError(f"{output}: is one of the inputs; give another name")
+    refuse_output(output, force=force)
+
+
+def _facts(scorer: Scorer, model: str, found: Inputs) -> ScoreFacts:
+    """What is known before a file is opened."""
+    return ScoreFacts(
+        hepfilter=__version__,
+        model=model,
+        model_hash=scorer.model_hash,
+        calibration_hash=scorer.calibration_hash,
+        device_class=scorer.device_class,
+        names=scorer.names,
+        extrapolated_below={} if scorer.calibration is None else scorer.calibration.extrapolated_below,
+        datasets={name: dataset.facts() for name, dataset in found.datasets.items()},
+        files=(),
+    )
+
+
+def _score_file(
+    source: Source, scorer: Scorer, writer: ScoreWriter, *, schema: str | None, progress: Callable[[int, int], None]
+) -> ScoredFile:
+    """Score one file; `progress` is called with (done, in all)."""
+    problems: Counter[str] = Counter()
+    with open_file(source) as file:
+        found = find_tree(file, tree=source.tree, schema=schema)
+        events = found.bind(hidden=own_names(found.tree.branch_names), wanted=scorer.collections)
+        tree, binding, facts = events.tree, events.binding, file_facts(file)
+        writer.begin_file(source.path, facts.uuid, source.dataset)
+        for unit in cut_units(0, tree.cluster_edges(binding.branches), target=_UNIT_ENTRIES):
+            chunk = events.read(unit.start, unit.stop)
+            weights = np.ones(len(chunk)) if chunk.weight is None else np.asarray(chunk.weight, np.float64)
+            scores = scorer.score_heads(chunk.record)
+            writer.append(chunk.identity, weights, have_objects(chunk, scorer.collections), scores)
+            problems.update(chunk.problems)
+            progress(unit.stop, tree.num_entries)
+    return ScoredFile(
+        path=source.path,
+        dataset=source.dataset,
+        uuid=facts.uuid,
+        size=facts.size,
+        checksum=facts.checksum,
+        tree=tree.name,
+        entries=tree.num_entries,
+        schema_name=binding.schema.name,
+        schema_checksum=binding.schema.checksum,
+        weighted=binding.books.weight is not None,
+        problems={what: count for what, count in sorted(problems.items()) if count},
+        absent=tuple(name for name in scorer.collections if name in binding.absent),
+        warnings=binding.warnings,
+    )
+
+
+def _refuse_copy(files: Sequence[ScoredFile]) -> None:
+    """SourceError if the last file is a copy of another."""
+    last = files[-1]
+    for file in files[:-1] if has_uuid(last.uuid) else ():
+        if (file.uuid, file.tree) == (last.uuid, last.tree):
+            raise SourceError(f"{last.path}: is a copy of {file.path}, its events would count twice; leave it out")

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,3 +48,8 @@ class Identity:
             luminosity_block=np.full(count, hashed, np.uint32),
             event=np.arange(first_entry, first_entry + count, dtype=np.uint64),
         )
+
+
+def pack_sections(run: NDArray[np.integer[Any]], block: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
+    """[B] run · 2³² + luminosity block: one number for the section of each event, both below 2³²."""
+    return (run.astype(np.uint64) << np.uint64(32)) | (block.astype(np.uint64) & np.uint64(0xFFFFFFFF))

@@ -10,11 +10,10 @@ import numpy.typing as npt
 
 from hepfilter.events.books import Books
 from hepfilter.events.expressions import Column
-from hepfilter.events.identity import Identity
+from hepfilter.events.identity import Identity, pack_sections
 from hepfilter.io.reading import Table
 from hepfilter.skim.conditions import Conditions, Mask
 from hepfilter.skim.cuts import MASKED, FileCuts
-from hepfilter.skim.lumi_sections import pack_sections
 from hepfilter.skim.score_sources import FileScores
 from hepfilter.trigger.drift import ProblemCounts
 from hepfilter.work.units import Unit

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hepfilter.events.identity import pack_sections
 from hepfilter.io.lumi_mask import LumiMask
 from hepfilter.io.reading import OpenFile, Table
 
@@ -12,12 +13,7 @@ if TYPE_CHECKING:
     from hepfilter.config.schema import Schema
 
 Sections = npt.NDArray[np.uint64]
-"""[n] run · 2³² + luminosity block, rising."""
-
-
-def pack_sections(run: npt.NDArray[np.integer[Any]], block: npt.NDArray[np.integer[Any]]) -> Sections:
-    """[B] one number for the section of each event."""
-    return (run.astype(np.uint64) << np.uint64(32)) | (block.astype(np.uint64) & np.uint64(0xFFFFFFFF))
+"""[n] distinct `pack_sections`, rising."""
 
 
 def masked_rows(

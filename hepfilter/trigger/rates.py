@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hepfilter.events.identity import pack_sections
 from hepfilter.statistics.intervals import binomial_trials_of, clopper_pearson_of
 from hepfilter.statistics.prediction import Unit
 from hepfilter.trigger.decisions import Decisions, ResolvedPath
@@ -175,7 +176,9 @@ def _sample(events: TriggerEvents, seen: Mask, sections: NDArray[np.uint64] | No
         raise ValueError("a weight is negative or NaN; a rate has no interval then")
     run, section = (np.asarray(column).astype(np.int64) for column in (events.run, events.luminosity_block))
     of: Unit = "fraction" if events.hertz is None else "Hz"
-    keys = np.unique(_keys(run, section) if sections is None else np.append(_keys(run, section), sections))
+    keys = np.unique(
+        pack_sections(run, section) if sections is None else np.append(pack_sections(run, section), sections)
+    )
     return _Sample(of, np.where(seen, amounts, 0.0), run, section, (keys >> np.uint64(32)).astype(np.int64))
 
 
@@ -199,15 +202,9 @@ def _rates(sums: Values, squares: Values, totals: tuple[Values, Values], *, scal
 
 def _blocks(run: NDArray[np.int64], section: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The distinct (run, section) [S, 2], both below 2³², ordered, and for each event which it is of."""
-    distinct, of_event = np.unique(_keys(run, section), return_inverse=True)
+    distinct, of_event = np.unique(pack_sections(run, section), return_inverse=True)
     blocks = np.column_stack([distinct >> np.uint64(32), distinct & np.uint64(2**32 - 1)])
     return blocks.astype(np.int64), of_event
-
-
-def _keys(run: NDArray[np.int64], section: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """[B] run · 2³² + section."""
-    keys: NDArray[np.uint64] = (run.astype(np.uint64) << np.uint64(32)) | section.astype(np.uint64)
-    return keys
 
 
 def _summed(block: NDArray[np.int64], bits: Mask, amounts: Values, n_blocks: int) -> Values:

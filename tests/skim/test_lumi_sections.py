@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hepfilter.events.identity import pack_sections
 from hepfilter.events.schemas import load_schema
 from hepfilter.io.lumi_mask import load_lumi_mask
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source, expand_inputs
 from hepfilter.io.writing import Column, create_root
 from hepfilter.skim.first_pass import first_pass
-from hepfilter.skim.lumi_sections import masked_rows, pack_sections, stated_sections
+from hepfilter.skim.lumi_sections import masked_rows, stated_sections
 from hepfilter.skim.recipe import Recipe
 from hepfilter.trigger.lock import read_trigger
 

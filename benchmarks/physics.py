@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     of["lhco"].add_argument("--share", type=float, default=1.0, help="of the events that is used")
     of["lhco"].add_argument("--epochs", type=int, default=20)
     of["lhco"].add_argument("--batch-size", type=int, default=512)
+    of["lhco"].add_argument("--learning-rate", type=float, default=3e-3, help="of all networks")
     of["lhco"].add_argument("--weaver", action="store_true", help="train ParticleNet and ParT of weaver-core too")
     of["unseen"].add_argument("--train", default="interest-objects", help="a training that ships, or a YAML file")
     of["unseen"].add_argument("--epochs", type=int, help="instead of the configuration's number")
@@ -55,7 +56,7 @@ def main() -> None:
         folder = Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         if options.protocol == "lhco":
-            fit = Fit(epochs=options.epochs, batch_size=options.batch_size)
+            fit = Fit(epochs=options.epochs, batch_size=options.batch_size, learning_rate=options.learning_rate)
             wanted = (options.graph, options.architecture, options.share, fit, options.weaver, options.device, folder)
             lhco.run(sources, lhco.LhcoOptions(*wanted), options.output)
         elif options.protocol == "unseen":

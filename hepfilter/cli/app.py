@@ -16,6 +16,7 @@ from hepfilter.cli.evaluate import evaluate
 from hepfilter.cli.hunt import hunt
 from hepfilter.cli.inspect import inspect
 from hepfilter.cli.merge import merge
+from hepfilter.cli.notices import print_notice
 from hepfilter.cli.panels import PanelledCommand
 from hepfilter.cli.pipes import guarded_stdout
 from hepfilter.cli.rates import app as rates
@@ -64,7 +65,8 @@ def _exit_code(action: Callable[[], object]) -> int:
     try:
         action()
     except HepfilterError as error:
-        print(f"hepfilter: {error}", file=sys.stderr)
+        for line in (str(error), *getattr(error, "__notes__", ())):
+            print_notice(line)
         return error.exit_code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)

@@ -26,8 +26,8 @@ def convert(
     """
     from hepfilter.cli.terminal import event_progress
     from hepfilter.errors import UsageError
-    from hepfilter.io.container import refuse_output
     from hepfilter.io.lhco import is_hdf5
+    from hepfilter.io.publishing import refuse_output
     from hepfilter.io.sources import expand_sources
     from hepfilter.simulation.conversion import lhco_to_root, root_to_lhco
 

@@ -49,7 +49,7 @@ def evaluate(
     from hepfilter.cli.terminal import event_progress, plain_data
     from hepfilter.evaluation.run import EvaluationOptions
     from hepfilter.evaluation.run import evaluate as run
-    from hepfilter.io.container import refuse_output
+    from hepfilter.io.publishing import refuse_output
     from hepfilter.io.sources import expand_sources
 
     if output is not None:

@@ -27,7 +27,7 @@ def merge(
     from hepfilter.cli.terminal import event_progress
     from hepfilter.io.sources import expand_sources
     from hepfilter.skim.merging import merge as run
-    from hepfilter.work.executors import cores
+    from hepfilter.work.processes import cores
 
     with event_progress() as progress:
         report = run(

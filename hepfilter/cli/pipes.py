@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO, cast
 
-from hepfilter.errors import OutputError
+from hepfilter.errors import OutputError, visible
 
 
 @contextmanager
@@ -26,11 +26,20 @@ def guarded_stdout() -> Iterator[Callable[[], None]]:
 
 
 class _Stdout:
-    """A text stream, as it is but for the errors of writing: rich and click make of any broken pipe, also of a
-    worker's or a server's, a silent exit code 1."""
+    """A text stream, as it is but for two things.
+
+    Errors of writing: rich and click make of any broken pipe, also of a worker's or a server's, a silent exit code 1.
+    And signs that steer a terminal: they are made visible, since names in files may hold any. `styled` takes what is
+    written as it is, for a console that styles by escapes of its own.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+
+    @property
+    def styled(self) -> "_Styled":
+        """The same stream for texts whose escapes are our own."""
+        return _Styled(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -38,7 +47,10 @@ class _Stdout:
     def write(self, text: str) -> int:
         """Write a text."""
         with self._told():
-            return self._stream.write(text)
+            return self._stream.write(self._shown(text))
+
+    def _shown(self, text: str) -> str:
+        return visible(text, keep="\n\t")
 
     def flush(self) -> None:
         """Write out what is buffered."""
@@ -61,3 +73,10 @@ class _Stdout:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
+
+
+class _Styled(_Stdout):
+    """The same, with the escapes of what is written."""
+
+    def _shown(self, text: str) -> str:
+        return text

@@ -10,6 +10,7 @@ from hepfilter.cli.panels import PanelledCommand
 if TYPE_CHECKING:
     from hepfilter.skim.rates import RatesReport
     from hepfilter.skim.recipe import Recipe
+    from hepfilter.work.execution import Execution
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What a trigger menu takes of a sample.")
 _command = app.command(cls=PanelledCommand, context_settings={"max_content_width": 120})
@@ -28,6 +29,7 @@ LumiMask = Annotated[Path | None, typer.Option(help="A certification (golden) JS
 Schema = Annotated[str | None, typer.Option(help="A schema that ships, or a YAML file.")]
 Unblind = Annotated[bool, typer.Option("--unblind", help="Show what the menu blinds.")]
 Device = Annotated[str, typer.Option(help="Where the model runs: auto, cpu or cuda.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes that work; one a core if not given.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
@@ -43,6 +45,7 @@ def show(
     by: Annotated[str | None, typer.Option(metavar="run|section", help="Rates by run or luminosity section.")] = None,
     unblind: Unblind = False,
     device: Device = "auto",
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the rate of each path: raw, after its prescale, alone and shared, with intervals and overlaps.
@@ -58,7 +61,9 @@ def show(
         raise UsageError(f"--by {by}: known are run and section")
     recipe = _recipe(menu, scores, model, where=where, lumi_mask=lumi_mask, schema=schema)
     with event_progress() as progress:
-        report = show_rates(files, recipe, device=device, unblind=unblind, progress=progress)
+        report = show_rates(
+            files, recipe, device=device, execution=_execution(workers), unblind=unblind, progress=progress
+        )
     if as_json:
         _print_json(_plain(report))
         return
@@ -86,6 +91,7 @@ def lock(
         int | None, typer.Option(min=1, metavar="N", help="Predict for N events; as many as here if not given.")
     ] = None,
     device: Device = "auto",
+    workers: Workers = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a lock that exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -99,7 +105,16 @@ def lock(
 
     recipe = _recipe(menu, scores, model, where=where, lumi_mask=lumi_mask, schema=schema)
     with event_progress() as progress:
-        report = lock_menu(files, recipe, output, future=future, device=device, force=force, progress=progress)
+        report = lock_menu(
+            files,
+            recipe,
+            output,
+            future=future,
+            device=device,
+            execution=_execution(workers),
+            force=force,
+            progress=progress,
+        )
     if as_json:
         _print_json(_plain(report))
         return
@@ -123,6 +138,7 @@ def diff(
     ] = None,
     unblind: Unblind = False,
     device: Device = "auto",
+    workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two menus on the same events: for each path the events that are lost and gained, before prescales.
@@ -138,7 +154,9 @@ def diff(
     limit = None if max_change is None else float(parse_fraction(max_change, option="--max-change"))
     old, new = (_recipe(m, scores, None, where=where, lumi_mask=lumi_mask, schema=schema) for m in (before, after))
     with event_progress() as progress:
-        found = compare_menus(files, old, new, device=device, unblind=unblind, progress=progress)
+        found = compare_menus(
+            files, old, new, device=device, execution=_execution(workers), unblind=unblind, progress=progress
+        )
     if as_json:
         paths = [{**vars(each), "change": each.change} for each in found.changes]
         _print_json({"events": found.events, "paths": paths, "blinded": found.blinded})
@@ -147,6 +165,12 @@ def diff(
     beyond = () if limit is None else found.beyond(limit)
     if beyond:
         raise TriggerError(f"changed by more than {max_change}: {', '.join(each.path for each in beyond)}")
+
+
+def _execution(workers: int | None) -> "Execution":
+    from hepfilter.work.execution import parse_execution
+
+    return parse_execution(workers=workers)
 
 
 def _recipe(

@@ -75,7 +75,7 @@ def simulate(
     from hepfilter.cli.terminal import event_progress
     from hepfilter.config.sample import overlaps
     from hepfilter.errors import UsageError
-    from hepfilter.io.container import refuse_output
+    from hepfilter.io.publishing import refuse_output
     from hepfilter.simulation.sample import simulate as make_sample
     from hepfilter.simulation.store import finished_blocks
 

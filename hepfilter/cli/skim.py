@@ -2,15 +2,25 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
 
 from hepfilter.cli import skim_options as options
+from hepfilter.cli.notices import print_notice
+from hepfilter.errors import UsageError
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from hepfilter.skim.report import SkimReport
+
+QUARANTINED: Final = 3
+"""The exit code of a run that is whole but for inputs that could not be read."""
 
 
 def skim(
@@ -41,6 +51,11 @@ def skim(
     scores: options.Scores = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    executor: options.Executor = None,
+    scheduler: options.Scheduler = None,
+    cluster: options.Cluster = None,
+    resume: options.Resume = False,
+    on_bad_file: options.OnBadFile = "stop",
     as_json: options.AsJson = False,
 ) -> None:
     """Keep the events that pass a selection or score highest, with all their branches, bit for bit.
@@ -48,13 +63,15 @@ def skim(
     Example: hepfilter skim data.root -o interesting.root --keep 1%
     """
     from hepfilter.cli.terminal import event_progress
-    from hepfilter.errors import UsageError
     from hepfilter.skim.pipeline import skim as run
     from hepfilter.skim.recipe import Recipe, parse_fills, parse_size
     from hepfilter.trigger.lock import read_trigger
     from hepfilter.trigger.selection import parse_fraction
-    from hepfilter.work.executors import cores
+    from hepfilter.work.execution import parse_execution
 
+    execution = parse_execution(
+        executor=executor, workers=workers, scheduler=scheduler, cluster=cluster, notice=print_notice
+    )
     trigger = None if menu is None else read_trigger(menu)
     if keep is None and threshold is None and trigger is None and model is not None:
         raise UsageError(
@@ -81,15 +98,17 @@ def skim(
         compression=compression,
         format=format,  # type: ignore[arg-type]  # the recipe refuses what is none
     )
-    with event_progress() as progress:
+    with event_progress() as progress, _resumable(output):
         report = run(
             inputs,
             output,
             recipe,
             list_events=list_events,
             device=device,
-            workers=workers or cores(),
+            execution=execution,
             unblind=unblind,
+            on_bad_file=on_bad_file,  # type: ignore[arg-type]  # it is refused if it is none
+            resume=resume,
             command=["hepfilter", *sys.argv[1:]],
             force=force,
             progress=progress,
@@ -98,6 +117,21 @@ def skim(
         print(json.dumps(_plain(report), indent=2))
     else:
         _print_report(report)
+    if report.bad:
+        raise typer.Exit(QUARANTINED)
+
+
+@contextmanager
+def _resumable(output: Path) -> Iterator[None]:
+    """Say, when a signal ends the run, how to go on."""
+    from hepfilter.work.ledger import ledger_folder
+
+    try:
+        yield
+    except SystemExit:
+        if ledger_folder(output).exists():
+            print_notice(f"{ledger_folder(output)} holds what was done; the same command goes on from there")
+        raise
 
 
 def _plain(report: "SkimReport") -> dict[str, Any]:
@@ -140,7 +174,23 @@ def _print_report(report: "SkimReport") -> None:
         console.print(f"treated by rule: {problem}: {count:,}", markup=False)
     for warning in report.warnings:
         console.print(f"note: {warning}", markup=False)
+    if report.resumed:
+        console.print(f"{counted(report.resumed, 'event')} had been read by an earlier run")
+    _print_bad(report, console)
     console.print(f"{counted(report.written, 'event')} written in {report.seconds:.1f} s")
+
+
+def _print_bad(report: "SkimReport", console: "Console") -> None:
+    """What is quarantined."""
+    if not report.bad:
+        return
+    for bad in report.bad:
+        where = "" if bad.start is None or bad.stop is None else f", entries {bad.start} to {bad.stop - 1}"
+        console.print(f"quarantined: {bad.path}{where}: {bad.reason.removeprefix(f'{bad.path}: ')}", markup=False)
+    unknown = sum(bad.start is None for bad in report.bad)
+    missing = [counted(report.quarantined, "event")] if report.quarantined or not unknown else []
+    missing += [f"all of {counted(unknown, 'input')}"] if unknown else []
+    console.print(f"missing: {', and '.join(missing)}; --resume tries them again", markup=False)
 
 
 def _print_cutflow(report: "SkimReport", dataset: str | None, title: str, console: "Console") -> None:

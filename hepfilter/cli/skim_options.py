@@ -15,7 +15,9 @@ _running = partial(typer.Option, rich_help_panel="Running")
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="FILE…", help="ROOT files: paths, globs, folders, @list.txt, file.root:tree, catalogue.yaml:DATASET."
+        metavar="FILE…",
+        help="ROOT files: paths, globs, folders, @list.txt, file.root:tree, catalogue.yaml:DATASET, "
+        "addresses (root://, https://, s3://), replicas a.root|b.root.",
     ),
 ]
 
@@ -67,5 +69,19 @@ Scores = Annotated[
 ]
 Device = Annotated[str, _model(help="Where the model runs: auto, cpu or cuda.")]
 
-Workers = Annotated[int | None, _running(min=1, help="Processes that copy events; one a core if not given.")]
+Workers = Annotated[int | None, _running(min=1, help="Processes that work; one a core if not given.")]
+Executor = Annotated[str | None, _running(help="Where the work is done: processes (here), or dask.")]
+Scheduler = Annotated[str | None, _running(help="The address of a Dask scheduler: tcp://HOST:8786.")]
+Cluster = Annotated[
+    Path | None,
+    _running(
+        metavar="C.yaml", help="A batch system that gives Dask workers: slurm, slurm-gpu, htcondor, or a YAML file."
+    ),
+]
+Resume = Annotated[
+    bool, _running("--resume", help="Go on with an earlier run, which must be there; try quarantined inputs again.")
+]
+OnBadFile = Annotated[
+    str, _running(help="What an input that cannot be read does: stop, or quarantine (then the exit code is 3).")
+]
 AsJson = Annotated[bool, _running("--json", help="Print the report as JSON.")]

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.text import Text
+
+from hepfilter.errors import visible
 
 _SECONDS_SHOWN = 0.1
 _STAGES_SHOWN = 6
@@ -22,9 +25,33 @@ class _EventRate(ProgressColumn):
         return Text(f"{rate:,.0f} events/s" if rate else "")
 
 
+class _Shown:
+    """A renderable whose text has no escapes: rich passes on those of the names that it is given."""
+
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text, keep="\n"), segment.style)
+
+
+class _ShowAll(RenderHook):
+    """Wraps all that a console prints."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        return [_Shown(renderable) for renderable in renderables]
+
+
 def stdout() -> Console:
-    """The console for results; as wide as its text where stdout is no terminal, so that pipes get whole lines."""
-    return Console(width=None if sys.stdout is not None and sys.stdout.isatty() else 200, soft_wrap=True)
+    """The console for results; as wide as its text where stdout is no terminal, so that pipes get whole lines.
+
+    Names of what is in files do not steer the terminal: their escapes are shown as text.
+    """
+    width = None if sys.stdout is not None and sys.stdout.isatty() else 200
+    console = Console(width=width, soft_wrap=True, file=getattr(sys.stdout, "styled", None))
+    console.push_render_hook(_ShowAll())
+    return console
 
 
 @contextmanager

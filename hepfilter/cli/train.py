@@ -61,8 +61,8 @@ def train(
     from hepfilter.config.groups import load_groups
     from hepfilter.config.training import load_training
     from hepfilter.errors import UsageError
-    from hepfilter.io.container import refuse_output
-    from hepfilter.models.rewriting import refuse_checkpoint, write_whole
+    from hepfilter.io.publishing import refuse_output, write_whole
+    from hepfilter.models.rewriting import refuse_checkpoint
 
     try:
         from hepfilter.graphs.caching import expand_events

@@ -38,7 +38,7 @@ def verify(
     from hepfilter.errors import VerificationError
     from hepfilter.io.sources import expand_sources
     from hepfilter.skim.proof.verification import verify as run
-    from hepfilter.work.executors import cores
+    from hepfilter.work.processes import cores
 
     with event_progress() as progress:
         report = run(

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from hepfilter.config.files import exists, is_file, is_folder
 from hepfilter.errors import ConfigError, nearest
 
 ConfigModel = TypeVar("ConfigModel", bound="StrictModel")
@@ -15,17 +16,28 @@ ConfigModel = TypeVar("ConfigModel", bound="StrictModel")
 
 _FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 100
+_LONGEST_NUMBER = 100
+_LONGEST_SHOWN = 200
+_NUMBERS = {f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp")}
 LARGEST_TEXT = 10**8
+LONGEST_NAME = 100
+"""Characters of a name in a configuration that becomes part of a file's name."""
 
 
 class _PlainLoader(_FastLoader):  # type: ignore[misc, valid-type]
     """The safe loader without double keys, whose errors all say where."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """As the safe loader; a value that Python cannot hold (a date such as 2024-99-99) is an error of YAML."""
+        """As the safe loader; a value that Python cannot hold (a date such as 2024-99-99) is an error of YAML.
+
+        So is an overlong number: those of base 60 (``1:30:00``) take the square of their length.
+        """
+        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+            what = f"a number of {len(node.value):,} characters is too long"
+            raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
         try:
             return super().construct_object(node, deep=deep)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -63,10 +75,10 @@ def find_config(kind: str, name: str | Path) -> Path:
     if str(name) in known:
         return known[str(name)]
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
-    if path.exists():
-        what = "a folder" if path.is_dir() else "no plain file"
+    if exists(path):
+        what = "a folder" if is_folder(path) else "no plain file"
         raise ConfigError(f"{name}: is {what}; give a file or the name of a built-in")
     hint = nearest(str(name), known) or f"; {_some_known(list(known))}"
     raise ConfigError(f"{name}: no such file and no built-in of configs/{kind}{hint}")
@@ -84,19 +96,21 @@ def read_text(path: Path, *, largest: int = LARGEST_TEXT, from_pipe: bool = Fals
 
     A pipe can be read only once, so it is refused unless the caller says that it reads once.
     """
-    if path.exists() and not (path.is_file() or (from_pipe and path.is_fifo())):
+    if exists(path) and not (is_file(path) or (from_pipe and path.is_fifo())):
         raise ConfigError(f"{path}: is no plain file; write it to one and give that")
     try:
         with path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size  # 0 of a pipe
-            raw = b"" if size > largest else stream.read(largest + 1)
+            raw = b"" if size > largest else stream.read((size or largest) + 1)  # which is allocated at once
         if max(size, len(raw)) > largest:
             raise ConfigError(f"{path}: has more than {largest / 1e6:,.0f} MB, too much for such a file; give another")
         return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is no UTF-8 text") from error
+    except ValueError as error:  # NUL in the name
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
 def load_plain(path: Path) -> Any:
@@ -126,12 +140,15 @@ def _fault(error: yaml.MarkedYAMLError) -> str:
 
 
 def _refuse_tricks(text: str) -> None:
-    """Refuse aliases (a few lines of which can stand for any number of nodes), and what nests too deeply."""
+    """Refuse aliases (a few lines of which can stand for any number of nodes), tags (values that are not what they look
+    like), and what nests too deeply."""
     depth = 0
     for event in yaml.parse(text, Loader=_FastLoader):
         mark: Any = event.start_mark
         if isinstance(event, yaml.AliasEvent):
             raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
+        if getattr(event, "tag", None) is not None:
+            raise yaml.composer.ComposerError(None, None, "tags (!name) are not allowed", mark)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEEPEST:
             raise yaml.composer.ComposerError(None, None, "nested too deeply", mark)
@@ -167,7 +184,9 @@ def _explain(detail: ErrorDetails, model: type[StrictModel]) -> str:
     if detail["type"] == "value_error":  # our own words say what was wrong
         reason = detail["msg"].removeprefix("Value error, ")
         return f"key {key!r}: {reason}" if key else reason
-    return f"key {key!r}: {detail['msg']} (got {detail['input']!r})"
+    given = repr(detail["input"])
+    shown = given if len(given) <= _LONGEST_SHOWN else f"{given[:_LONGEST_SHOWN]}…"
+    return f"key {key!r}: {detail['msg']} (got {shown})"
 
 
 def _known_keys(model: type[BaseModel], path: list[str]) -> set[str]:

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from hepfilter.config.base import StrictModel, find_config, load_plain, shipped, validate
 from hepfilter.config.cmnd import read_cmnd
+from hepfilter.config.files import is_file
 from hepfilter.config.process import Process
 from hepfilter.errors import ConfigError, nearest
 
@@ -168,7 +169,7 @@ def load_cards(name: str | Path) -> tuple[Card, ...]:
     """The processes that `name` means: a card, or ``card@point``; see `CardFile.cards`."""
     text = str(name)
     base, at, point = text.rpartition("@")
-    if not at or Path(text).is_file():
+    if not at or is_file(text):
         return load_card_file(text).cards(None, where=text)
     return load_card_file(base).cards(point, where=text)
 

@@ -6,7 +6,8 @@ Ours, every key but `files` optional::
       TTToSemiLeptonic_2017:
         kind: mc
         cross_section: 366.9                 # pb
-        files: [tt/*.root, [/data/tt_9.root, root://host//store/tt_9.root]]   # a list in the list: replicas of one file
+        # a list in the list: replicas of one file; "a.root|b.root" says the same
+        files: [tt/*.root, [/data/tt_9.root, root://host//store/tt_9.root]]
       SingleMuon_2017B:
         kind: data
         luminosity: 4.8                      # fb⁻¹
@@ -40,6 +41,8 @@ class DatasetFile(StrictModel):
     @model_validator(mode="after")
     def _are_files(self) -> Self:
         for address in self.addresses:
+            if "\0" in address:
+                raise ValueError(f"{address!r}: no file has NUL in its name")
             if address.startswith("@") or address.endswith((".yaml", ".yml", ".json")):
                 raise ValueError(
                     f"{address!r}: a dataset names ROOT files; lists and catalogues go on the command line"
@@ -70,6 +73,13 @@ class Dataset(StrictModel):
         if isinstance(files, str):
             raise ValueError(f"needs a list of files; write [{files}]")
         return [_entry(file) for file in files] if isinstance(files, list) else files
+
+    @field_validator("lumi_mask")
+    @classmethod
+    def _mask_is_a_file(cls, path: Path | None) -> Path | None:
+        if path is not None and "\0" in str(path):
+            raise ValueError(f"{str(path)!r}: no file has NUL in its name")
+        return path
 
     @model_validator(mode="after")
     def _kind_fits(self) -> Self:
@@ -115,7 +125,7 @@ def load_datasets(path: Path | str) -> Mapping[str, Dataset]:
 def _entry(file: Any) -> Any:
     """What stands in a list of files, as a DatasetFile's data."""
     if isinstance(file, str):
-        return {"addresses": (file,)}
+        return {"addresses": tuple(file.split("|"))}
     return {"addresses": tuple(file)} if isinstance(file, list) else file
 
 
@@ -162,7 +172,7 @@ def _refuse_gaps(steps: Any, entries: Any, *, where: str) -> None:
         return
     try:
         ranges = sorted((int(start), int(stop)) for start, stop in steps)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{where}: steps are a list of [START, STOP]") from error
     edges = [0, *(stop for _, stop in ranges)]
     if [start for start, _ in ranges] != edges[:-1] or (entries is not None and edges[-1] != entries):

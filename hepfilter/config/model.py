@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from hepfilter.config.base import StrictModel, find_config, load_plain, validate
+from hepfilter.config.base import LONGEST_NAME, StrictModel, find_config, load_plain, validate
 from hepfilter.config.graph import GraphSpecification
 from hepfilter.errors import ConfigError, nearest
 
@@ -14,6 +14,9 @@ CLASS_NAME: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
 
 OUTPUT_NAMES: Final = ("interest", "pvalue", "combined", "passed", "entry", "probability", "weight")
 """What outputs say of an event beside heads and trigger paths, as ``HepFilter_<name>``."""
+
+MOST_CLASSES: Final = 1000
+MOST_HEADS: Final = 64
 
 RESERVED_SCORES: Final = (*OUTPUT_NAMES, "ht", "multiplicity", "met", "hardness")
 """What no head can be called: the other things that an output says of an event, or an evaluation compares with."""
@@ -23,7 +26,8 @@ class EdgeConvArchitecture(StrictModel):
     """Message passing in the manner of ParticleNet's edge convolution, with pair features in the message.
 
     `dynamic` joins each node to its nearest in the space of the features of the layer before, from the second layer on,
-    as ParticleNet does; it needs edges of kind knn.
+    as ParticleNet does; it needs edges of kind knn. `norm` is ``batch``, as in ParticleNet, which learns in fewer steps
+    and takes means of messages and nodes only, or ``layer``; a definition with that is written without this key.
     """
 
     kind: Literal["edgeconv"] = "edgeconv"
@@ -32,6 +36,14 @@ class EdgeConvArchitecture(StrictModel):
     head_width: int = Field(default=64, ge=8, le=1024, multiple_of=8)
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     dynamic: bool = False
+    norm: Literal["layer", "batch"] = "layer"
+
+    @model_serializer(mode="wrap")
+    def _without_the_norm_of_old(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        if self.norm == "layer":
+            del data["norm"]
+        return data
 
 
 class TransformerArchitecture(StrictModel):
@@ -88,7 +100,7 @@ class Head(StrictModel):
     ``nature`` all together by their generator weights, so that it tells how rare an event is.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)
     mix: Literal["classes", "nature"] = "classes"
 
     @field_validator("name")
@@ -143,8 +155,8 @@ class ModelDefinition(StrictModel):
 
     graph: GraphSpecification
     architecture: Architecture
-    classes: tuple[EventClass, ...]
-    heads: tuple[HeadDefinition, ...] = ()
+    classes: tuple[EventClass, ...] = Field(max_length=MOST_CLASSES)
+    heads: tuple[HeadDefinition, ...] = Field(default=(), max_length=MOST_HEADS)
 
     @model_validator(mode="after")
     def _has_signal_and_background(self) -> Self:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from hepfilter.config.base import StrictModel
+from hepfilter.config.base import LONGEST_NAME, StrictModel
 
 # Settings that the card or the sampling decides; a line of the card would silently win or lose against them.
 RESERVED = {
@@ -103,7 +103,7 @@ class Process(StrictModel):
     process already: with both in one sample it would count twice.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_]+(@[0-9.]+)?$", max_length=100)
+    name: str = Field(pattern=r"^[A-Za-z0-9_]+(@[0-9.]+)?$", max_length=LONGEST_NAME)
     title: str = Field(min_length=1)
     family: str = Field(pattern=r"^[a-z0-9_]+$")
     is_signal: bool
@@ -139,6 +139,8 @@ class Process(StrictModel):
                 raise ValueError(f"{line!r} holds characters that are not for Pythia")
             if key.strip().lower().startswith(OF_THE_MAIN_PROGRAM) and key.strip().lower() not in RESERVED:
                 raise ValueError(f"{line!r} is for a main program, not for a card")
+            if "plugin" in key.lower():
+                raise ValueError(f"{line!r} loads a library, which no card may")
             if key.strip().lower() in RESERVED:
                 raise ValueError(f"{line!r} {RESERVED[key.strip().lower()]}")
         return lines

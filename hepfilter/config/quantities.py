@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator
 
+_LONGEST: Final = 100
 _HERTZ: Final = {"mHz": 1e-3, "Hz": 1.0, "kHz": 1e3, "MHz": 1e6}
 
 
@@ -15,7 +16,7 @@ def parse_share(written: Any) -> Fraction:
     text = str(written)
     exponent = re.search(r"[eE][-+]?0*([0-9_]+)", text)
     try:
-        if exponent and len(exponent[1]) > 3:  # which would take a number of that many digits
+        if len(text) > _LONGEST or (exponent and len(exponent[1]) > 3):  # which would take a number of that many digits
             raise ValueError
         value = Fraction(text[:-1].strip()) / 100 if text.endswith("%") else Fraction(text)
     except (ValueError, ZeroDivisionError) as error:
@@ -28,7 +29,8 @@ def parse_share(written: Any) -> Fraction:
 def parse_rate(written: Any) -> float:
     """``5 Hz``, ``1.5 kHz`` or ``300 mHz`` in Hz, above 0; ValueError otherwise."""
     text = str(written)
-    match = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([A-Za-z]+)\s*", text)
+    # an "e" may be of the number or of the unit: in a long text there are too many ways
+    match = re.fullmatch(r"\s*([0-9.eE+-]+)\s*([A-Za-z]+)\s*", text) if len(text) <= _LONGEST else None
     try:
         value = float(match[1]) * _HERTZ[match[2]] if match else math.nan
     except (ValueError, KeyError):

@@ -20,6 +20,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from hepfilter.config.files import is_file
 from hepfilter.config.graph import GraphSpecification
 from hepfilter.config.strict_json import load_json
 from hepfilter.errors import ConfigError, TrainingError
@@ -134,7 +135,7 @@ class CachedGraphs:
 
 def is_cache(path: str | Path) -> bool:
     """Whether a folder is a cache."""
-    return (Path(path) / HEADER).is_file()
+    return is_file(Path(path) / HEADER)
 
 
 def open_cache(folder: Path, specification: GraphSpecification, *, split_seed: int) -> CachedGraphs:

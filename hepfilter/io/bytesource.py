@@ -1,8 +1,8 @@
-"""Bytes of a file by position, counted; foreign.py opens remote ones."""
+"""Bytes of a file by position, counted; `remote` opens those of other machines."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -16,11 +16,14 @@ _LONGEST = 4_000_000  # but no read is longer
 
 
 class ByteSource:
-    """The bytes of one open file; `read` counts those that were asked of it."""
+    """The bytes of one open file, `size` in all; `read` counts those that were asked of it."""
 
-    def __init__(self, fetch: Fetch, fetch_many: Callable[[Sequence[tuple[int, int]]], Sequence[bytes]]) -> None:
+    def __init__(
+        self, fetch: Fetch, fetch_many: Callable[[Sequence[tuple[int, int]]], Sequence[bytes]], size: int
+    ) -> None:
         self._fetch = fetch
         self._fetch_many = fetch_many
+        self.size = size
         self.read = 0
 
     def __call__(self, start: int, stop: int) -> bytes:
@@ -59,25 +62,36 @@ def _coalesce(ranges: Sequence[tuple[int, int]]) -> tuple[list[tuple[int, int]],
 def open_local(path: Path) -> Iterator[ByteSource]:
     """A local file; never mapped into memory, as arrays that outlive a mapping would read freed memory.
 
-    SourceError if it cannot be opened, or later not be read.
+    SourceError if it cannot be opened, later not be read, or changes while it is open.
     """
     with _open(path) as stream:
         number = stream.fileno()
-        size = os.fstat(number).st_size
+        first = os.fstat(number)
 
         def fetch(start: int, stop: int) -> bytes:
             """The bytes from `start` to `stop`, fewer where the file ends."""
             # a damaged file may ask for gigabytes, which would be allocated before they are found not to be there
             if start < 0:
                 raise ValueError(f"a position of {start}")
-            length = max(min(stop, size) - start, 0)
+            length = max(min(stop, first.st_size) - start, 0)
             try:
-                return os.pread(number, length, start)
+                data = os.pread(number, length, start)
             except OSError as error:
                 what = f"{path}: the bytes {start} to {start + length - 1} cannot be read: {error.strerror}"
                 raise SourceError(f"{what}; try again, or copy the file first") from error
+            _refuse_changed(path, first, os.fstat(number))
+            return data
 
-        yield ByteSource(fetch, lambda spans: [fetch(start, stop) for start, stop in spans])
+        yield ByteSource(fetch, lambda spans: [fetch(start, stop) for start, stop in spans], first.st_size)
+        with suppress(OSError):  # one that was removed was read all the same
+            _refuse_changed(path, first, path.stat())
+
+
+def _refuse_changed(path: Path, first: os.stat_result, now: os.stat_result) -> None:
+    """SourceError if a file is not the one that was opened, or was written to."""
+    same = os.path.samestat(first, now) and (first.st_size, first.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
+    if not same:
+        raise SourceError(f"{path}: changed while it was read; start again when nothing writes to it")
 
 
 def _open(path: Path) -> IO[bytes]:

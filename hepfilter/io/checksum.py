@@ -1,12 +1,15 @@
 """What tells one input from another and from its own later self, without reading all of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
 from hepfilter.errors import SourceError
-from hepfilter.io.reading import OpenFile
+from hepfilter.io.reading import OpenFile, open_file
+from hepfilter.io.sources import Source
 
 _BLOCK = 2**20
 
@@ -45,7 +48,17 @@ def file_facts(file: OpenFile) -> FileFacts:
     """The facts of an open file; SourceError if a tree's record cannot be read."""
     digest = xxhash.xxh3_128(file.source(0, 100))
     for name, entry in file.entries.items():
-        digest.update(f"{entry.key.class_name}\0{name}\0{entry.cycle}\0{entry.position}\n".encode())
+        text = f"{entry.key.class_name}\0{name}\0{entry.cycle}\0{entry.position}\n"
+        digest.update(text.encode(errors="surrogateescape"))
     for name in file.table_names:
         digest.update(file.tree_record(name).stored)
     return FileFacts(file.uuid, file.directory.end, digest.hexdigest())
+
+
+@contextmanager
+def open_unchanged(source: Source, facts: FileFacts | None) -> Iterator[OpenFile]:
+    """Open a file that was read before, when it had these facts; SourceError if it has others now."""
+    with open_file(source) as file:
+        if facts is not None and file_facts(file) != facts:
+            raise SourceError(f"{file.path}: changed since its events were chosen; skim again")
+        yield file

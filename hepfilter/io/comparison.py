@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from hepfilter.errors import SourceError
 from hepfilter.io.baskets import Entries, Layout
-from hepfilter.io.copying import Copier, CopyPlan, Piece
+from hepfilter.io.copy_plan import CopyPlan, Piece
+from hepfilter.io.copying import Copier
 from hepfilter.io.sources import Source
 from hepfilter.io.treewriter import TreeWriter
 
@@ -84,7 +85,7 @@ def compare_entries(plan: ComparisonPlan, group: tuple[int, int]) -> Iterator[Co
     What cannot be read is told, and all else compared.
     """
     theirs = CopyPlan((plan.output,), plan.branches.tree, plan.branches.layout, (), None)
-    with Copier(plan.branches, group) as source, Copier(theirs, group) as output:
+    with Copier(plan.branches) as source, Copier(theirs) as output:
         for window in plan.windows():
             try:
                 yield Compared(len(window), tuple(_compare_window(window, plan, group, source, output)))
@@ -115,8 +116,8 @@ def _compare_window(
     expected: list[list[Entries]] = [[] for _ in branches]
     found: list[list[Entries]] = [[] for _ in branches]
     for run in np.split(np.arange(len(wanted)), np.flatnonzero(np.diff(wanted.sources)) + 1):
-        source.gather(Piece(int(wanted.sources[run[0]]), wanted.entries[run]), expected)
-    output.gather(Piece(0, window.positions), found)
+        source.gather(Piece(int(wanted.sources[run[0]]), wanted.entries[run]), group, expected)
+    output.gather(Piece(0, window.positions), group, found)
     agreeing: dict[tuple[Form, Form], bool] = {}
     for branch, old, new in zip(branches, expected, found, strict=True):
         differing = _differing(old, new if in_order else [_reorder(new, order)] if new else [], agreeing)

@@ -19,6 +19,8 @@ _HEADER = 9
 _LZ4_CHECKSUM = 8
 _LARGEST_BLOCK = 2**24 - 1
 _LARGEST_DICTIONARY = 2**26  # that of LZMA's highest level
+_RATIO = 33_000  # bytes that one packed byte can stand for: constant data in ZSTD reach 31,715 (LZMA 6,500, ZLIB 1,030)
+_LARGEST_GAIN = 2**26  # bytes of one record beyond a thousand times its length: so large are no constant ones
 _CODES = {"ZLIB": 1, "LZMA": 2, "LZ4": 4, "ZSTD": 5}
 _HIGHEST_LEVEL = {"ZLIB": 9, "LZMA": 9, "LZ4": 12, "ZSTD": 22}
 Unpacker = Callable[[memoryview, int], Any]
@@ -89,13 +91,20 @@ def _pack_block(piece: bytes, compression: Compression) -> bytes:
     return magic + len(packed).to_bytes(3, "little") + len(piece).to_bytes(3, "little") + packed
 
 
+def most_unpacked(stored: int) -> int:
+    """The most bytes that a record of `stored` packed ones can hold."""
+    return min(_RATIO * stored, max(_LARGEST_GAIN, 1000 * stored))
+
+
 def unpack(stored: memoryview, size: int) -> bytes | memoryview:
     """The `size` bytes that `stored` holds, compressed or (where both are as long) not.
 
-    ValueError, or the decompressor's own error, if they are damaged.
+    ValueError, or the decompressor's own error, if they are damaged, or more than so few can hold.
     """
     if len(stored) == size:
         return stored
+    if size > most_unpacked(len(stored)):
+        raise ValueError(f"{counted(size, 'byte')} in {len(stored):,}, more than a record can hold")
     blocks = []
     start, left = 0, size
     while start < len(stored):

@@ -5,7 +5,6 @@ records use 64-bit positions, so that a file may pass 2 GB without a rewrite, ex
 source's key length, because references inside it are counted from the key's start.
 """
 
-import atexit
 import datetime
 import os
 import struct
@@ -18,6 +17,7 @@ from typing import IO
 from hepfilter.errors import OutputError
 from hepfilter.io.buffer import encode_string
 from hepfilter.io.compression import Compression, pack
+from hepfilter.io.publishing import Publication, publish, remember_unfinished, unfinished
 
 BEGIN = 100
 """Where the first record of a file begins: that of its directory."""
@@ -72,71 +72,6 @@ def pack_time(moment: datetime.datetime) -> int:
     return year << 26 | month << 22 | day << 17 | moment.hour << 12 | moment.minute << 6 | moment.second
 
 
-def refuse_output(path: Path, *, force: bool) -> None:
-    """What can be told of an output before any work: OutputError if it exists (unless `force`) or cannot be there."""
-    try:
-        if path.exists() and not path.is_file():
-            raise OutputError(f"{path}: is no plain file; give another name with -o")
-        if (path.exists() or path.is_symlink()) and not force:
-            raise OutputError(f"{path}: exists; give another name with -o, or --force to replace it")
-        if not path.parent.is_dir():
-            raise OutputError(f"{path}: there is no folder {path.parent}; make it first")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-_partials: set[Path] = set()
-
-
-def _remember(partial: Path) -> None:
-    """See to it that a file is gone when the process ends, should a signal come between making it and its `with`."""
-    if not _partials:
-        atexit.register(_remove_partials)
-    _partials.add(partial)
-
-
-def _remove_partials() -> None:
-    while _partials:
-        with suppress(OSError):
-            _partials.pop().unlink(missing_ok=True)
-
-
-class Publication:
-    """Lets several files appear together: those given one are renamed into place when its `with` block ends.
-
-    If that ends by an exception, all are removed.
-    """
-
-    def __init__(self) -> None:
-        self._finished: list[tuple[Path, Path]] = []
-
-    def __enter__(self) -> "Publication":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            while kind is None and self._finished:
-                partial, path = self._finished[0]
-                publish(partial, path)
-                self._finished.pop(0)
-        finally:
-            for partial, _path in self._finished:
-                partial.unlink(missing_ok=True)
-
-    def add(self, partial: Path, path: Path) -> None:
-        """Take over a file that is whole."""
-        self._finished.append((partial, path))
-
-
-def publish(partial: Path, path: Path) -> None:
-    """Give a file that is whole its name; OutputError if that cannot be."""
-    try:
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}; nothing is left behind") from error
-    _partials.discard(partial)
-
-
 class RootFile:
     """A ROOT file being written.
 
@@ -147,14 +82,14 @@ class RootFile:
         self.path = path
         self.compression = compression
         self._publication = publication
-        self._partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+        self._partial = unfinished(path)
         self._stamp = pack_time(datetime.datetime.now())
         self._uuid = uuid.uuid4().bytes
         self._listed: list[bytes] = []
         self._cycles: dict[str, int] = {}
         self._info = (0, 0)
         self._root = Key("TFile", path.name, "")
-        _remember(self._partial)
+        remember_unfinished(self._partial)
         self._file: IO[bytes] = self._create()
         self._position = BEGIN
         self._append(self._root, self._directory(0, 0))

@@ -1,26 +1,28 @@
 """Conversions between the two kinds of trees: which there are, what hinders them, and writing what they make."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from hepfilter.errors import OutputError
+from hepfilter.errors import OutputError, SourceError, UnreadableEventsError
 from hepfilter.io.baskets import raw_entries
+from hepfilter.io.checksum import FileFacts, open_unchanged
 from hepfilter.io.container import RootFile
-from hepfilter.io.copying import Cluster, CopyPlan
+from hepfilter.io.copy_plan import Cluster, CopyPlan
 from hepfilter.io.layout import Layout, TreeLayout, some
 from hepfilter.io.ntuple import NTupleLayout, OpenNTuple
-from hepfilter.io.reading import open_file
+from hepfilter.io.reading import OpenFile
 from hepfilter.io.rntuple.exported import Exported, export_fields, export_obstacles, list_counters
 from hepfilter.io.rntuple.imported import Imported, counting_branches, import_branches, import_obstacle
 from hepfilter.io.rntuple.plain import read_values
-from hepfilter.io.rntuple.reading import new_ntuple
+from hepfilter.io.rntuple.reading import NTuple, new_ntuple
 from hepfilter.io.rntuple.writing import NTupleWriter
 from hepfilter.io.sources import Source
-from hepfilter.io.tree_values import cluster_values, refuse_miscounted
+from hepfilter.io.tree_values import TreeValues, refuse_miscounted
 from hepfilter.io.treewriter import TreeWriter
 from hepfilter.io.ttree import TreeHeader, copy_branches
 from hepfilter.io.values import Values
@@ -105,19 +107,39 @@ class ImportedTree:
 
 def import_tree(out: RootFile, plan: CopyPlan) -> None:
     """Write the RNTuple that a whole TTree becomes."""
-    tree, total = ImportedTree(out, plan), len(plan.branches)
-    for cluster, found in zip(plan.clusters, cluster_values(plan, (0, total)), strict=True):
-        tree.write_cluster(cluster, found.values)
+    tree = ImportedTree(out, plan)
+    with TreeValues(plan) as reader:
+        for cluster in plan.clusters:
+            tree.write_cluster(cluster, reader.read(cluster.pieces))
     tree.close()
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Entries (int64, rising) of an ntuple of a source, and the values of added columns."""
+    """Entries (int64, rising) of an ntuple of a source, and the values of added columns.
+
+    `number` is that of the input, for errors; `facts` are those that the source had, where they are known.
+    """
 
     source: Source
     entries: npt.NDArray[np.int64]
-    added: Columns
+    added: Columns = field(default_factory=dict)
+    number: int = 0
+    facts: FileFacts | None = None
+
+    def none(self) -> "Chosen":
+        """None of the entries; the ntuple is still described."""
+        return replace(self, entries=self.entries[:0])
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[tuple[OpenFile, OpenNTuple]]:
+        """The file and the ntuple; UnreadableEventsError if it cannot be read, or is not what it was."""
+        first, last = (int(self.entries[0]), int(self.entries[-1])) if len(self.entries) else (0, -1)
+        located = UnreadableEventsError.locate(self.number, first, last, whole=True)
+        with located, open_unchanged(self.source, self.facts) as file:
+            table = file.table(name)
+            assert isinstance(table, OpenNTuple)
+            yield file, table
 
 
 def exported_header(table: OpenNTuple) -> TreeHeader:
@@ -137,15 +159,13 @@ def export_ntuple(
     own = [column_branch(column, {}) for column in columns]
     writer, read = None, 0
     for part in chosen:
-        with open_file(part.source) as file:
-            table = file.table(name)
-            assert isinstance(table, OpenNTuple)
+        with part.open(name) as (file, table):
             if writer is None:
                 writer = TreeWriter(out, exported_header(table), [*branches, *own])
             step = max(1, int(TreeWriter.CLUSTER_BYTES / max(table.entry_bytes[0], 1.0)))
             for start in range(0, len(part.entries), step):
                 entries = part.entries[start : start + step]
-                values = read_values(table.ntuple, list(exported.forms), entries)
+                values = _read(table.ntuple, list(exported.forms), entries, part.number)
                 for index, branch in enumerate(branches):
                     writer.append(index, exported.entries(branch, values[branch.name], len(entries)))
                 for index, column in enumerate(columns, start=len(branches)):
@@ -155,3 +175,15 @@ def export_ntuple(
     if writer is not None:
         writer.close()
     return read
+
+
+def _read(ntuple: NTuple, names: Sequence[str], entries: npt.NDArray[np.int64], number: int) -> dict[str, Values]:
+    """The values of entries of input `number`; UnreadableEventsError tells the first cluster that cannot be read."""
+    try:
+        return read_values(ntuple, names, entries)
+    except SourceError:
+        for cluster in ntuple.clusters:
+            low, high = np.searchsorted(entries, (cluster.first, cluster.first + cluster.entries))
+            with UnreadableEventsError.locate(number, cluster.first, cluster.first + cluster.entries - 1):
+                read_values(ntuple, names, entries[low:high])
+        raise

@@ -2,7 +2,6 @@
 
 import os
 import re
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from hepfilter.config.files import remove
 from hepfilter.errors import ConfigError, OutputError
 from hepfilter.io.identity_set import (
     Identities,
@@ -24,7 +24,7 @@ from hepfilter.io.identity_set import (
 )
 
 if TYPE_CHECKING:
-    from hepfilter.io.container import Publication
+    from hepfilter.io.publishing import Publication
 
 _LINE = re.compile(r"(\d+)(?:\s*[:,]\s*|\s+)(\d+)(?:\s*[:,]\s*|\s+)(\d+)", re.ASCII)
 _LARGEST_HALF, _LARGEST = 2**32 - 1, 2**64 - 1
@@ -108,12 +108,12 @@ def write_event_list(
 
     OutputError if it exists (unless `force`) or cannot be written; SourceError as for `EventList.find`.
     """
-    from hepfilter.io.container import refuse_output
+    from hepfilter.io.publishing import refuse_output, unfinished
 
     path = Path(path)
     refuse_output(path, force=force)
     blocks, events = unpack_identities(pack_identities(run, luminosity_block, event))
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    partial = unfinished(path)
     try:
         with partial.open("w", encoding="ascii") as stream:
             stream.write(_HEADER)
@@ -127,10 +127,10 @@ def write_event_list(
             return
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        remove(partial)
         raise OutputError(f"{path}: cannot be written: {error.strerror}; nothing is left behind") from error
     except BaseException:
-        partial.unlink(missing_ok=True)
+        remove(partial)
         raise
 
 

@@ -1,4 +1,4 @@
-"""What uproot does for us: branches that hold more than plain numbers, RNTuples as arrays, remote files.
+"""What uproot does for us: branches that hold more than plain numbers, RNTuples as arrays.
 
 Nothing of uproot and awkward is imported before it is needed: a skim of plain branches never does.
 """
@@ -7,8 +7,7 @@ import lzma
 import queue
 import struct
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import cramjam
@@ -30,12 +29,14 @@ READ_FAULTS = (
 )  # fmt: skip
 
 
-def read_tree(path: str, tree: str, names: Sequence[str], start: int, stop: int | None) -> "dict[str, ak.Array]":
+def read_tree(
+    source: ByteSource, path: str, tree: str, names: Sequence[str], start: int, stop: int | None
+) -> "dict[str, ak.Array]":
     """The entries [start, stop) of some branches of a tree, by uproot; SourceError names the branch at fault."""
     import uproot
 
     try:
-        with uproot.open({path: None}, **_options(path)) as directory:
+        with uproot.open({"file.root": None}, handler=_handler(source)) as directory:
             opened = directory[tree]
             return {name: _read(path, tree, opened, name, start, stop) for name in names}
     except (*READ_FAULTS, uproot.DeserializationError) as error:
@@ -53,61 +54,70 @@ def _read(path: str, tree: str, opened: Any, name: str, start: int, stop: int | 
         raise SourceError(f"{what}; the file is damaged, fetch it again") from error
 
 
-def _options(path: str) -> dict[str, Any]:
-    """For local files: not memory-mapped, as arrays that outlive a mapping would read freed memory."""
+def _handler(source: ByteSource) -> type:
+    """The class by which uproot reads a file: it takes the bytes of ours, local or remote."""
     import uproot
+    from uproot.source.chunk import Chunk
 
-    return {} if "://" in path else {"handler": uproot.source.file.MultithreadedFileSource, "num_workers": 1}
+    class Handler(uproot.source.chunk.Source):  # type: ignore[misc]
+        """Gives uproot the bytes that it asks for; many ranges at once."""
 
+        closed, num_bytes = False, source.size
 
-@contextmanager
-def open_remote(path: str) -> Iterator[ByteSource]:
-    """The bytes of a remote file. SourceError if it cannot be opened."""
-    import uproot
+        def __init__(self, path: str, **_: Any) -> None:
+            super().__init__()
+            self._file_path = path
 
-    try:
-        directory = uproot.open({path: None})
-    except ImportError as error:
-        raise SourceError(f"{path}: remote files need more: pip install 'hepfilter[remote]'") from error
-    except (*READ_FAULTS, uproot.DeserializationError) as error:
-        raise SourceError(f"{path}: cannot be opened as a ROOT file: {one_line(error)}") from error
-    with directory:
-        remote = _remote_bytes(path, directory.file.source)
-        if remote(4, 8) == b"root":  # which are the first four bytes of the file
-            raise SourceError(f"{path}: its server sends the whole file where a part is asked for; copy the file first")
-        yield remote
+        def chunk(self, start: int, stop: int) -> Chunk:
+            return self.chunks([(start, stop)], queue.Queue())[0]
 
+        def chunks(self, ranges: Sequence[tuple[int, int]], notifications: "queue.Queue[Chunk]") -> list[Chunk]:
+            found = source.many([(int(start), int(stop)) for start, stop in ranges])
+            futures = [uproot.source.futures.TrivialFuture(data) for data in found]
+            made = [Chunk(self, *span, future) for span, future in zip(ranges, futures, strict=True)]
+            for chunk in made:
+                notifications.put(chunk)
+            return made
 
-def _remote_bytes(path: str, source: Any) -> ByteSource:
-    """A remote file through uproot's source, which asks for many ranges at once."""
+        def __enter__(self) -> "Handler":
+            return self
 
-    def fetch_many(spans: Sequence[tuple[int, int]]) -> list[bytes]:
-        try:
-            return [bytes(chunk.raw_data) for chunk in source.chunks(list(spans), queue.Queue())]
-        except READ_FAULTS as error:
-            raise SourceError(f"{path}: cannot be read from there: {one_line(error)}; try again later") from error
+        def __exit__(self, *_: object) -> None:
+            pass
 
-    return ByteSource(lambda start, stop: fetch_many([(start, stop)])[0], fetch_many)
+    return Handler
 
 
 def complete_arrays(
-    plain: Mapping[str, Column], names: Sequence[str], path: str, tree: str, start: int, stop: int | None
+    plain: Mapping[str, Column],
+    names: Sequence[str],
+    source: ByteSource,
+    path: str,
+    tree: str,
+    start: int,
+    stop: int | None,
 ) -> "dict[str, ak.Array]":
     """The named branches as awkward arrays: those that were read as `plain` ones, all others by uproot."""
     others = [name for name in names if name not in plain]
-    found = read_tree(path, tree, others, start, stop) if others else {}
+    found = read_tree(source, path, tree, others, start, stop) if others else {}
     return {name: to_awkward(plain[name]) if name in plain else found[name] for name in names}
 
 
 def complete_values(
-    plain: Mapping[str, Column], names: Sequence[str], path: str, tree: str, start: int, stop: int | None
+    plain: Mapping[str, Column],
+    names: Sequence[str],
+    source: ByteSource,
+    path: str,
+    tree: str,
+    start: int,
+    stop: int | None,
 ) -> dict[str, Column]:
     """The named branches as flat values: those that were read as `plain` ones, all others by uproot.
 
     SourceError if one holds neither a number nor a list of numbers an entry.
     """
     others = [name for name in names if name not in plain]
-    found = read_tree(path, tree, others, start, stop) if others else {}
+    found = read_tree(source, path, tree, others, start, stop) if others else {}
     where = f"{path}: tree {tree}: branch"
     return {**plain, **{name: to_values(array, f"{where} {name}") for name, array in found.items()}}
 

@@ -15,6 +15,7 @@ from hepfilter.errors import OutputError, UsageError
 from hepfilter.io.ntuple import NTupleLayout, NTupleMerger, OpenNTuple
 from hepfilter.io.plain import is_plain, plain_dtype
 from hepfilter.io.reading import OpenTree, Table
+from hepfilter.io.shapes import TableShape, widen
 from hepfilter.io.ttree import Branch, TreeHeader, copy_branches
 
 Policy = Literal["strict", "union", "intersection"]
@@ -142,6 +143,13 @@ class LayoutMerger:
             self._branches[name] = own[name]
             self._origin[name] = tree.path
 
+    def widen(self, tree: OpenTree) -> None:
+        """Take over larger maxima that a tree, taken before, states by now."""
+        for branch in tree.branches:
+            known = self._branches.get(branch.name)
+            if known is not None and known is not branch and _signatures(known) == _signatures(branch):
+                known.widen(branch)
+
     @property
     def is_doubtful(self) -> bool:
         """Whether the result may have obstacles."""
@@ -220,15 +228,29 @@ def _bind_counters(branches: Sequence[Branch]) -> None:
 
 
 class LayoutGatherer:
-    """Takes the TTree or the RNTuple of each source in turn; OutputError where a source has the other."""
+    """Takes the TTree or the RNTuple of each source in turn; OutputError where a source has the other.
+
+    Of a source whose tree is of a shape that was taken before the shape will do.
+    """
 
     def __init__(self, policy: Policy, fills: Mapping[str, float] | None = None) -> None:
         self._trees = LayoutMerger(policy, fills)
         self._ntuples = NTupleMerger()
         self._kind: tuple[type[Table], str] | None = None
+        self._shapes: dict[str, tuple[Table, dict[int, float]]] = {}
 
-    def add(self, table: Table) -> None:
+    def add_shape(self, shape: TableShape) -> bool:
+        """Take a source's by its shape, if that will do."""
+        if shape.digest not in self._shapes:
+            return False
+        widths = self._shapes[shape.digest][1]
+        widths |= {place: max(width, widths.get(place, width)) for place, width in shape.widths.items()}
+        return True
+
+    def add(self, table: Table, shape: TableShape | None = None) -> None:
         """Take a source's; errors as LayoutMerger's."""
+        if shape is not None:
+            self._shapes[shape.digest] = table, {}
         if self._kind is None:
             self._kind = type(table), table.path
         if not isinstance(table, self._kind[0]):
@@ -248,6 +270,10 @@ class LayoutGatherer:
     def result(self, *, final: bool = True) -> Layout:
         """The layout of all, so far or `final`; errors as LayoutMerger's."""
         assert self._kind is not None
+        for table, widths in self._shapes.values():
+            if isinstance(table, OpenTree) and widths:
+                widen(table, widths)
+                self._trees.widen(table)
         return self._trees.result(final=final) if self._kind[0] is OpenTree else self._ntuples.result()
 
 

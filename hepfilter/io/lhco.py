@@ -7,7 +7,6 @@ is written here, and files compressed by PyTables (blosc) open here.
 
 import errno
 import os
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import RawIOBase
@@ -17,7 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hepfilter.config.files import remove
 from hepfilter.errors import OutputError, SourceError
+from hepfilter.io.publishing import unfinished
 
 CANDIDATES = 700
 FIELDS = 3
@@ -25,6 +26,8 @@ UNLABELLED = CANDIDATES * FIELDS
 _FRAME = "df"
 _VALUES = "block0_values"
 _ROWS = 5000
+_LARGEST_CHUNK = 2**30  # bytes, unpacked
+_MOST_SHOWN = 20
 READ_FAULTS = (OSError, RuntimeError, ValueError, KeyError, TypeError)  # what h5py raises on damaged files
 
 Rows = npt.NDArray[np.float32]
@@ -77,7 +80,7 @@ def _unreadable(path: Path, error: BaseException) -> SourceError:
 @contextmanager
 def create_table(path: Path, *, labelled: bool) -> Iterator["Table"]:
     """A new file, under a temporary name until the block ends without an error; OutputError if it cannot be written."""
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    partial = unfinished(path)
     try:
         with _told_as_output(path):
             raw = partial.open("w+b", buffering=0)
@@ -91,7 +94,7 @@ def create_table(path: Path, *, labelled: bool) -> Iterator["Table"]:
         with _told_as_output(path):
             partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        remove(partial)
 
 
 class _CarefulFile:
@@ -195,12 +198,30 @@ def _table(file: Any, path: Path) -> Any:
 
     file.visititems(look)
     if len(found) != 1:
-        has = ", ".join(shapes) or "none"
+        has = ", ".join(shapes[:_MOST_SHOWN]) + ", …" * (len(shapes) > _MOST_SHOWN) or "none"
         raise SourceError(
             f"{path}: {len(found)} tables of {UNLABELLED} or {UNLABELLED + 1} columns (700 × pt, eta, phi; the label), "
             f"of which the layout of the LHC Olympics has one; tables: {has}"
         )
+    _refuse_claims(found[0], path)
     return found[0]
+
+
+def _refuse_claims(table: Any, path: Path) -> None:
+    """SourceError for a table that says of itself that it is larger than what is stored, or than memory bears.
+
+    HDF5 gives zeros for what was never written, however much that is.
+    """
+    rows, columns = table.shape
+    height, width = table.chunks or table.shape
+    if height * width * table.dtype.itemsize > _LARGEST_CHUNK and table.chunks:
+        raise SourceError(f"{path}: the chunks of its table have {height:,} × {width:,} numbers; write smaller ones")
+    if table.chunks:
+        whole = -(-rows // height) * -(-columns // width) == table.id.get_num_chunks()
+    else:
+        whole = rows * columns * table.dtype.itemsize == table.id.get_storage_size()
+    if not whole:
+        raise SourceError(f"{path}: says that it has {rows:,} rows, but not all of them are stored; fetch it again")
 
 
 def _h5py() -> Any:

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hepfilter.errors import OutputError
+from hepfilter.errors import OutputError, SourceError
 from hepfilter.io.baskets import raw_entries
 from hepfilter.io.compression import Compression
-from hepfilter.io.container import PackedBasket, Publication, RootFile
+from hepfilter.io.container import PackedBasket, RootFile
 from hepfilter.io.converting import Chosen, ImportedTree, export_ntuple, import_tree
-from hepfilter.io.copying import CopyPlan, cluster_baskets
+from hepfilter.io.copy_plan import CopyPlan
+from hepfilter.io.copying import cluster_baskets
 from hepfilter.io.directory import Record
 from hepfilter.io.histogram import write_cutflow
 from hepfilter.io.layout import TreeLayout
-from hepfilter.io.ntuple import NTupleLayout, OpenNTuple
+from hepfilter.io.ntuple import NTupleLayout
+from hepfilter.io.publishing import Publication
 from hepfilter.io.reading import NTUPLE, TREE, OpenFile, open_file
 from hepfilter.io.rntuple.writing import NTupleWriter
 from hepfilter.io.sources import Source
@@ -42,6 +44,18 @@ def is_pointing(kind: str) -> bool:
 def is_histogram(kind: str) -> bool:
     """Whether objects of a class are summed where outputs are."""
     return kind.startswith(_SUMMED)
+
+
+def refuse_unlike(partial: Path, path: Path, tree: str, events: int) -> None:
+    """Read back what will be the output `path`; OutputError unless its tree has so many events, and it is whole."""
+    try:
+        with open_file(Source(str(partial))) as file:
+            found, end, size = file.table(tree).num_entries, file.directory.end, partial.stat().st_size
+    except SourceError as error:
+        raise OutputError(f"{path}: what was written cannot be read back: {error}") from error
+    if (found, end) != (events, size):
+        what = f"{counted(events, 'event')} and {counted(size, 'byte')} were written, {found:,} and {end:,} read back"
+        raise OutputError(f"{path}: {what}; nothing is left behind")
 
 
 class EventsOutput:
@@ -102,26 +116,22 @@ class SkimOutput:
         self,
         name: str,
         layout: NTupleLayout,
-        chosen: Sequence[tuple[Source, npt.NDArray[np.int64]]],
-        *,
+        chosen: Sequence[Chosen],
         columns: Sequence[Column] = (),
-        added: Sequence[Columns] = (),
     ) -> int:
-        """Copy the chosen entries (int64, rising) of an RNTuple of each source, with the values of added columns.
+        """Copy the chosen entries of an RNTuple of each source, with the values of added columns.
 
         The number of bytes that were read of the sources.
         """
         writer: NTupleWriter | None = None
         read = 0
-        for number, (source, entries) in enumerate(chosen):
-            with open_file(source) as file:
-                table = file.table(name)
-                assert isinstance(table, OpenNTuple)
+        for part in chosen:
+            with part.open(name) as (file, table):
                 if writer is None:
                     writer = NTupleWriter(self._out, table.ntuple, columns, drop=layout.drop)
                 kept = np.zeros(table.num_entries, bool)
-                kept[entries] = True
-                writer.copy(table.ntuple, kept, added[number] if columns else None)
+                kept[part.entries] = True
+                writer.copy(table.ntuple, kept, part.added, number=part.number)
                 read += file.source.read
         if writer is not None:
             writer.close()

@@ -36,9 +36,11 @@ def is_as_old_as_file(file: OpenFile, position: int) -> bool:
 def listed_key_faults(file: OpenFile) -> list[str]:
     """Where the directory's list of keys says something else than the keys of the records themselves."""
     faults = []
-    for entry in file.directory.cycles:
-        inside = 0 <= entry.position <= file.directory.end
-        found = file.source(entry.position, entry.position + len(entry.header)) if inside else b""
+    entries = file.directory.cycles
+    ends = [entry.position + len(entry.header) for entry in entries]
+    inside = [entry.position >= 0 and end <= file.directory.end for entry, end in zip(entries, ends, strict=True)]
+    spans = [(entry.position, end) if ok else (0, 0) for entry, end, ok in zip(entries, ends, inside, strict=True)]
+    for entry, found in zip(entries, map(bytes, file.source.many(spans)), strict=True):
         if found != entry.header:
             what = f"object {entry.key.name};{entry.cycle}: the list of keys does not say what its own key says"
             faults.append(f"{what}: {_difference(entry.header, found)}")

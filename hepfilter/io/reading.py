@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +13,11 @@ from hepfilter.errors import SourceError, nearest
 from hepfilter.events.expressions import Column
 from hepfilter.io import foreign
 from hepfilter.io.baskets import BasketReader, Entries, LayoutPool
-from hepfilter.io.bytesource import ByteSource, open_local
+from hepfilter.io.bytesource import ByteSource
 from hepfilter.io.compression import UNPACK_FAULTS, Compression, read_code
 from hepfilter.io.directory import Directory, Entry, Record, read_directory, read_end, read_record
 from hepfilter.io.ntuple import OpenNTuple
+from hepfilter.io.opening import open_bytes
 from hepfilter.io.plain import decode, is_plain
 from hepfilter.io.rntuple.reading import read_ntuple
 from hepfilter.io.sources import Source
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import awkward as ak
 
 TREE, NTUPLE = "TTree", "ROOT::RNTuple"
+_MOST_ENTRIES = 10**10  # of one tree; what is planned of it must fit into memory
+_DENSEST = 260_000  # entries that one byte of a file can stand for: a constant bit of each, in the densest compression
 
 
 @dataclass(frozen=True)
@@ -84,14 +86,18 @@ class OpenTree:
 
     def arrays(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> "dict[str, ak.Array]":
         """The entries [start, stop) of some branches, as one awkward array each. SourceError if a basket is damaged."""
-        return foreign.complete_arrays(self._plain(names, start, stop), names, self.path, self.name, start, stop)
+        return foreign.complete_arrays(
+            self._plain(names, start, stop), names, self.source, self.path, self.name, start, stop
+        )
 
     def values(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> dict[str, Column]:
         """The entries [start, stop) of some branches as flat values, with offsets where there is a list per entry.
 
         SourceError if a branch holds anything else, or a basket is damaged.
         """
-        return foreign.complete_values(self._plain(names, start, stop), names, self.path, self.name, start, stop)
+        return foreign.complete_values(
+            self._plain(names, start, stop), names, self.source, self.path, self.name, start, stop
+        )
 
     def _plain(self, names: Sequence[str], start: int, stop: int | None) -> dict[str, Column]:
         """Those of the named branches that hold plain numbers; no reader but our own is needed for them."""
@@ -189,7 +195,7 @@ class OpenFile:
     def tree(self, *candidates: str) -> OpenTree:
         """The first of the named TTrees that is there; SourceError names the objects that are."""
         found = self.table(*candidates)
-        if isinstance(found, OpenNTuple):
+        if not isinstance(found, OpenTree):
             raise SourceError(f"{self.path}: {found.name} is an RNTuple; a TTree is needed here")
         return found
 
@@ -198,10 +204,10 @@ class OpenFile:
         for name in candidates:
             kind = self.class_names.get(name)
             if kind == TREE:
-                return self._open_tree(name)
+                return self._believable(self._open_tree(name))
             if kind == NTUPLE:
                 ntuple = read_ntuple(self.source, self.path, name, self.entries[name].position)
-                return OpenNTuple(self.path, name, ntuple, self.source)
+                return self._believable(OpenNTuple(self.path, name, ntuple, self.source))
         there = ", ".join(f"{name} ({kind})" for name, kind in self.class_names.items()) or "none"
         hint = (
             "name another as FILE.root:TREE, with a --schema for its branches"
@@ -209,6 +215,14 @@ class OpenFile:
             else "it holds no tree"
         )
         raise SourceError(f"{self.path}: no tree {' or '.join(candidates)}; objects in the file: {there}; {hint}")
+
+    def _believable(self, table: "Table") -> "Table":
+        """The same; SourceError if it claims more entries than a file of this size can hold."""
+        most = min(_MOST_ENTRIES, _DENSEST * self.source.size)
+        if table.num_entries > most:
+            what = f"{self.path}: {table.name} claims {counted(table.num_entries, 'entry')}"
+            raise SourceError(f"{what}, a file of {self.source.size:,} bytes holds at most {most:,}; fetch it again")
+        return table
 
     def record(self, position: int) -> Record:
         """The record at a position of the file; SourceError if there is none."""
@@ -241,55 +255,39 @@ class OpenFile:
 
 @contextmanager
 def open_file(source: Source) -> Iterator[OpenFile]:
-    """Open a ROOT file for reading, by the first of its addresses that can be.
+    """Open a ROOT file for reading, by the first of its addresses that can be; where that fails later, by the others.
 
-    SourceError (that of the first) if it is missing, no ROOT file, or cut short.
+    SourceError if it is missing, no ROOT file, or cut short; of several that are damaged that of the first.
     """
     with ExitStack() as stack:
         faults: list[SourceError] = []
-        for address in (source.path, *source.replicas):
+        addresses = [source.path, *source.replicas]
+        while addresses:
             try:
-                file = stack.enter_context(_open_address(address))
+                path, data = stack.enter_context(open_bytes(addresses))
+            except SourceError as fault:
+                raise next(iter(faults), fault) from None
+            try:
+                file = _open(path, data)
                 break
             except SourceError as fault:
                 faults.append(fault)
+                addresses.remove(path)
         else:
             raise faults[0]
         yield file
 
 
-@contextmanager
-def _open_address(address: str) -> Iterator[OpenFile]:
-    if "://" in address:
-        with foreign.open_remote(address) as remote:
-            yield _open(address, remote)
-        return
-    _check_local(Path(address))
-    with open_local(Path(address)) as local:
-        yield _open(address, local)
-
-
 def _open(path: str, source: ByteSource) -> OpenFile:
+    """The file behind `source`; the faults that can be told from the first bytes in plainer words than a reader's."""
+    try:
+        end = read_end(source(0, 20))
+    except ValueError as error:
+        raise SourceError(f"{path}: is no ROOT file ({error}); give a .root file") from error
+    if source.size < end:
+        what = f"its header says {counted(end, 'byte')}, the file has {source.size:,}"
+        raise SourceError(f"{path}: is cut short: {what}; fetch it again")
     try:
         return OpenFile(path, read_directory(source), source)
     except (*PARSE_FAULTS, OSError) as error:
         raise SourceError(f"{path}: cannot be opened as a ROOT file: {one_line(error)}") from error
-
-
-def _check_local(path: Path) -> None:
-    """The faults that can be told from the first bytes, in plainer words than a reader's."""
-    if path.is_dir():
-        raise SourceError(f"{path}: is a folder, not a ROOT file")
-    if path.exists() and not path.is_file():
-        raise SourceError(f"{path}: is no plain file")
-    try:
-        with path.open("rb") as stream:
-            end = read_end(stream.read(20))
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise SourceError(f"{path}: is no ROOT file ({error}); give a .root file") from error
-    size = path.stat().st_size
-    if size < end:
-        what = f"its header says {counted(end, 'byte')}, the file has {size:,}"
-        raise SourceError(f"{path}: is cut short: {what}; fetch it again")

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
+from hepfilter.config.files import exists, is_file
 from hepfilter.errors import OutputError, SourceError, UsageError
 from hepfilter.events.identity import Identity
 from hepfilter.io.checksum import has_uuid
@@ -220,7 +221,7 @@ def _open(path: str) -> AbstractContextManager[Table]:
 
 def _first_bytes(path: Path) -> bytes:
     """What tells the formats apart; SourceError if the file cannot be read."""
-    if path.exists() and not path.is_file():
+    if exists(path) and not is_file(path):
         raise SourceError(f"{path}: is no plain file")
     try:
         with path.open("rb") as stream:

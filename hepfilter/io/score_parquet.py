@@ -1,7 +1,6 @@
 """A file of scores as Parquet, by pyarrow: row groups of bounded size, every page with a checksum."""
 
 import os
-import uuid as uuids
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hepfilter.errors import OutputError, SourceError
-from hepfilter.io.container import Publication
+from hepfilter.io.publishing import Publication, unfinished
 from hepfilter.io.score_facts import FACTS
 from hepfilter.io.score_file import Columns
 from hepfilter.io.text import one_line
@@ -67,7 +66,7 @@ class ParquetSink:
 @contextmanager
 def parquet_sink(path: Path, columns: Sequence[Column]) -> Iterator[ParquetSink]:
     """A Parquet file, which appears when the block ends without an error; OutputError if it cannot be written."""
-    partial = path.with_name(f".{path.name}.{uuids.uuid4().hex[:8]}.part")
+    partial = unfinished(path)
     schema = pa.schema([(c.name, _arrow_type(c)) for c in columns] + [(name, pa.string()) for name in _SPELLED])
     with Publication() as publication, ExitStack() as clean_up:
         publication.add(partial, path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hepfilter.config.files import exists, is_file, is_folder
 from hepfilter.errors import ConfigError, SourceError, nearest
 from hepfilter.wording import counted
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 _CATALOGUE = re.compile(r"(?P<path>.*?\.(?:yaml|yml|json))(?::(?P<name>.*))?", re.DOTALL)
 _WITH_TREE = re.compile(r"(?P<path>.*\.root)(?P<query>\?[^:]*)?:(?P<tree>[^:\\]+)")
+_LONGEST_PATH = 4096  # what Linux takes
+_LONGEST_ADDRESS = 8192
+_COMMENT = re.compile(r"(^|\s)#.*")
 _REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -52,7 +56,8 @@ def expand_inputs(inputs: Sequence[str]) -> Inputs:
     An input is a path; a wildcard (``*``, ``?``, ``[…]``, and ``**`` for any depth), its files sorted by path; a
     folder, standing for its ``*.root``, sorted; ``@list.txt`` with one input per line, relative to where the command
     runs (blank lines and what follows ``#`` at a line's beginning or after a space are skipped); an address
-    (``root://``, ``https://``, ``s3://``, …), passed on as it is; or a catalogue of datasets (``*.yaml``, ``*.yml``,
+    (``root://``, ``https://``, ``s3://``), passed on as it is; replicas of one file, ``a.root|root://host//a.root``, of
+    which the next is read where one fails; or a catalogue of datasets (``*.yaml``, ``*.yml``,
     ``*.json``, see `hepfilter.config.datasets`), all of them or, with ``:NAME`` behind it, those of that name or
     wildcard. ``:TREE`` after a file names the tree.
 
@@ -98,7 +103,7 @@ def _choose_datasets(path: str, name: str | None, *, place: str) -> "dict[str, D
 
     if _REMOTE.match(path):
         raise SourceError(f"{place}{path}: a catalogue is read from a local file; download it and give its path")
-    if not Path(path).exists():
+    if not exists(path):
         raise SourceError(f"{place}{path}: no such file{_nearest_file(Path(path))}")
     datasets = load_datasets(path)
     if name is None:
@@ -123,35 +128,47 @@ def _expand_entry(file: "DatasetFile", *, place: str) -> Iterator[Source]:
     """The files of one entry: what its address means, or one file with its replicas."""
     if len(file.addresses) == 1:
         yield from _expand(file.addresses[0], place=place)
-        return
-    (path, tree), *others = [_split_tree(address) for address in file.addresses]
-    if different := [other for _, other in others if other != tree]:
-        raise SourceError(
-            f"{place}{path}: replicas name the trees {tree} and {different[0]}; name it once, by the key tree"
-        )
-    paths = [path, *(other for other, _ in others)]
-    if not any(_REMOTE.match(one) or Path(one).is_file() for one in paths):
-        raise SourceError(f"{place}{path}: no such file in any of its {len(paths)} replicas")
-    yield Source(path, tree, replicas=tuple(paths[1:]))
+    else:
+        yield _join_replicas(file.addresses, place=place)
+
+
+def _join_replicas(addresses: Sequence[str], *, place: str) -> Source:
+    """One file at several addresses; those that name a tree must name the same."""
+    found = [_split_tree(address) for address in addresses]
+    paths, trees = [path for path, _ in found], dict.fromkeys(tree for _, tree in found if tree is not None)
+    if len(trees) > 1:
+        raise SourceError(f"{place}{paths[0]}: replicas name the trees {' and '.join(trees)}; name it once")
+    for path in paths:
+        if not path or (_REMOTE.match(path) and not path.isprintable()):
+            raise SourceError(f"{place}{'|'.join(addresses)}: {path!r} is no address; write a.root|b.root")
+        if not _REMOTE.match(path) and (is_folder(path) or (glob.has_magic(path) and not exists(path))):
+            raise SourceError(f"{place}{path}: replicas are listed one by one; a folder or wildcard is none")
+    if not any(_REMOTE.match(one) or is_file(one) for one in paths):
+        raise SourceError(f"{place}{paths[0]}: no such file in any of its {len(paths)} replicas")
+    return Source(paths[0], next(iter(trees), None), replicas=tuple(paths[1:]))
 
 
 def _expand(text: str, *, place: str) -> Iterator[Source]:
     """The files of one input that is neither a list nor a catalogue; `place` begins the message of an error."""
     path, tree = _split_tree(text)
-    if _REMOTE.match(path):
+    if "|" in text and not exists(path):
+        yield _join_replicas(text.split("|"), place=place)
+    elif _REMOTE.match(path):
+        if not path.isprintable():
+            raise SourceError(f"{place}{path}: has signs that no address has; spell them as %XX")
         if "*" in path:
             raise SourceError(f"{place}{path}: wildcards in addresses are not expanded; list the files in @list.txt")
         yield Source(path, tree)
-    elif Path(path).is_dir():
+    elif is_folder(path):
         files = sorted(Path(path).glob("*.root"))
         if not files:
             raise SourceError(f"{place}{path}: no *.root file in this folder; '{path}/**/*.root' looks deeper")
         yield from (Source(str(file), tree) for file in files)
-    elif Path(path).exists():
+    elif exists(path):
         yield Source(path, tree)
-    elif glob.has_magic(path):
+    elif glob.has_magic(path) and "\0" not in path and len(path) <= _LONGEST_PATH:
         # Not Path.glob, which takes no absolute pattern.
-        matches = sorted(match for match in glob.glob(path, recursive=True) if Path(match).is_file())  # noqa: PTH207
+        matches = sorted(match for match in glob.glob(path, recursive=True) if is_file(match))  # noqa: PTH207
         if not matches:
             raise SourceError(f"{place}{path}: matches no file{_nearest_file(Path(path))}")
         yield from (Source(match, tree) for match in matches)
@@ -166,34 +183,45 @@ def _read_list(path: Path) -> list[str]:
     try:
         lines = read_text(path, from_pipe=True).splitlines()
     except ConfigError as error:
-        hint = "" if path.exists() else _nearest_file(path)
+        hint = "" if exists(path) else _nearest_file(path)
         raise SourceError(f"@{error}{hint}") from error
-    entries = [entry for line in lines if (entry := re.sub(r"(^|\s)#.*", "", line).strip())]
+    entries = [entry for line in lines if (entry := _COMMENT.sub("", line).strip())]
     if not entries:
         raise SourceError(f"@{path}: the list names no file")
     return entries
 
 
+def in_list(source: Source) -> str | None:
+    """A file as a list names it, with its replicas and tree; None if no list can."""
+    text = "|".join((source.path, *source.replicas)) + (f":{source.tree}" if source.tree else "")
+    unlike = text != _COMMENT.sub("", text).strip() or text.startswith("@") or not text.isprintable()
+    return None if unlike else text
+
+
 def _split_tree(text: str) -> tuple[str, str | None]:
     """Path and tree of ``file.root:tree``; a file of that very name is a file."""
-    if Path(text).exists():
+    if exists(text):
         return text, None
     path, _, tree = text.rpartition(":")
-    if path and tree and not _REMOTE.match(text) and Path(path).exists():
+    if path and tree and not _REMOTE.match(text) and exists(path):
         return path, tree
-    match = _WITH_TREE.fullmatch(text)
+    # a text has as many ways to end its path as it has ".root?"
+    match = _WITH_TREE.fullmatch(text) if len(text) <= _LONGEST_ADDRESS else None
     return (text, None) if match is None else (match["path"] + (match["query"] or ""), match["tree"])
 
 
 def _nearest_file(path: Path) -> str:
     """For the end of a message: the nearest names in the folder, or the first folder on the way that is missing."""
     folder = path.parent
-    if glob.has_magic(str(folder)):
+    if glob.has_magic(str(folder)) or len(str(folder)) > _LONGEST_PATH:
         return ""
-    missing = [parent for parent in (folder, *folder.parents) if not parent.is_dir()]
+    missing = [parent for parent in (folder, *folder.parents) if not is_folder(parent)]
     if missing:
         return f"; the folder {missing[-1]} does not exist"
-    return nearest(path.name, sorted(file.name for file in folder.iterdir() if file.is_file()))
+    try:
+        return nearest(path.name, sorted(file.name for file in folder.iterdir() if is_file(file)))
+    except OSError:  # it is not for us to list
+        return ""
 
 
 def _refuse_duplicates(sources: Iterable[Source]) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from hepfilter.errors import SourceError
 from hepfilter.io.comparison import Compared, EntryDifference, Index, Match
-from hepfilter.io.copying import CopyPlan, Piece
+from hepfilter.io.copy_plan import CopyPlan, Piece
 from hepfilter.io.ntuple import OpenNTuple
 from hepfilter.io.rntuple.plain import read_values
 from hepfilter.io.tree_values import TreeValues
@@ -51,7 +51,7 @@ class TreeReader:
         key = tuple(names)
         if key not in self._known:
             plan = CopyPlan(self._plan.sources, self._plan.tree, self._plan.layout.keep(names), (), None)
-            self._known[key] = TreeValues(plan, (0, len(plan.branches)))
+            self._known[key] = TreeValues(plan)
         return self._known[key].read([Piece(source, entries)])
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import safetensors
@@ -13,7 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hepfilter.config.model import CustomArchitecture
 from hepfilter.errors import CheckpointError
+from hepfilter.io.publishing import write_whole
+from hepfilter.io.text import one_line
 from hepfilter.models.architectures import build_network
 from hepfilter.models.metadata import (
     FORMAT_VERSION,
@@ -25,7 +28,10 @@ from hepfilter.models.metadata import (
     parse_metadata,
 )
 from hepfilter.models.network import GraphNetwork
-from hepfilter.models.rewriting import write_whole
+
+_KNOWN_TYPES: Final = {
+    torch.from_numpy(np.zeros(0, kind)).dtype for kind in ("?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
+}
 
 
 @dataclass(frozen=True)
@@ -74,27 +80,42 @@ def load(name: str | Path) -> Checkpoint:
     remedy = "fetch it again or train it anew"
     try:
         tensors = safetensors.torch.load(raw)
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path}: its tensors cannot be read ({error}); {remedy}") from error
+    except (safetensors.SafetensorError, KeyError) as error:  # KeyError: of a type that torch lacks
+        raise CheckpointError(f"{path}: its tensors cannot be read ({one_line(error)}); {remedy}") from error
+    strange = [str(value.dtype) for value in tensors.values() if value.dtype not in _KNOWN_TYPES]
+    if strange:
+        raise CheckpointError(f"{path}: holds {strange[0]}, which no model of ours has; {remedy}")
     if model_hash(metadata.stated_definition, _as_arrays(tensors)) != metadata.model_hash:
         raise CheckpointError(f"{path}: weights and definition do not have the model hash that it states; {remedy}")
+    _refuse_misfits(metadata, tensors)
     return Checkpoint(_network(metadata, tensors), metadata)
 
 
 def _network(metadata: ModelMetadata, tensors: Mapping[str, Tensor]) -> GraphNetwork:
-    """The network of the definition with these weights; CheckpointError if they do not fit or are not finite."""
+    """The network of the definition with these weights, which fit; CheckpointError if they are not finite."""
     with torch.random.fork_rng(devices=[]):
+        network = build_network(metadata.definition)
+    for name, value in tensors.items():
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{metadata.path}: its tensor {name} is not finite; train it anew")
+    network.load_state_dict(dict(tensors))
+    return network.eval()
+
+
+def _refuse_misfits(metadata: ModelMetadata, tensors: Mapping[str, Tensor]) -> None:
+    """CheckpointError unless names, shapes and types of the weights are those of the definition.
+
+    The network that they are compared with has no memory, so that a small file cannot ask for a large one. Only those
+    of other packages are made as they are: what they do in the making is not ours.
+    """
+    custom = isinstance(metadata.definition.architecture, CustomArchitecture)
+    with torch.random.fork_rng(devices=[]), torch.device("cpu" if custom else "meta"):
         network = build_network(metadata.definition)
     expected = {name: (tuple(value.shape), value.dtype) for name, value in network.state_dict().items()}
     found = {name: (tuple(value.shape), value.dtype) for name, value in tensors.items()}
     if expected != found:
         wrong = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         raise CheckpointError(f"{metadata.path}: its tensor {wrong[0]} does not fit its architecture; train it anew")
-    for name, value in tensors.items():
-        if not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"{metadata.path}: its tensor {name} is not finite; train it anew")
-    network.load_state_dict(dict(tensors))
-    return network.eval()
 
 
 def _as_arrays(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[np.generic]]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from hepfilter.config.model import FlowHead, HeadDefinition, ModelDefinition, SvddHead
+from hepfilter.errors import CheckpointError
 
 _FLOOR: Final = 1e-3
 _FARTHEST: Final = 100.0
@@ -24,8 +25,16 @@ _CENTRE_FROM_ZERO: Final = 0.1
 
 
 def build_heads(definition: ModelDefinition, latent_width: int) -> nn.ModuleDict:
-    """The heads of a model by name, in its order, with fresh weights from torch's global generator."""
-    return nn.ModuleDict({head.name: _build(head, definition, latent_width) for head in definition.heads})
+    """The heads of a model by name, in its order, with fresh weights from torch's global generator.
+
+    CheckpointError for a name that means something to torch, as ``values`` does.
+    """
+    heads = nn.ModuleDict()
+    for head in definition.heads:
+        if hasattr(heads, head.name):
+            raise CheckpointError(f"no head can be called {head.name}: torch means something else by it; rename it")
+        heads[head.name] = _build(head, definition, latent_width)
+    return heads
 
 
 def _build(head: HeadDefinition, definition: ModelDefinition, latent_width: int) -> "LatentHead":
@@ -46,7 +55,8 @@ class LatentHead(nn.Module):
     def __init__(self, latent_width: int) -> None:
         super().__init__()
         self.register_buffer("centre", torch.zeros(latent_width))
-        self.register_buffer("whitening", torch.eye(latent_width))
+        # no torch.eye: on the device meta, on which `checkpoint` tries shapes, it imports a compiler for seconds
+        self.register_buffer("whitening", torch.zeros(latent_width, latent_width).fill_diagonal_(1.0))
 
     def prepare(self, latent: Tensor, weights: Tensor, classes: Tensor) -> None:
         """Before training: latent [n, H], weights [n] and background class [n] (from 0) of background events."""

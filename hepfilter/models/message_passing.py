@@ -11,17 +11,17 @@ from hepfilter.graphs.pairs import edge_list, feature_space_pairs
 
 
 class EdgeMessages(MessagePassing):  # type: ignore[misc]  # torch-geometric has no types
-    """Mean and maximum of the messages to each node."""
+    """The messages to each node, aggregated in each of these ways ("mean", "max")."""
 
-    def __init__(self) -> None:
-        super().__init__(aggr=["mean", "max"])
+    def __init__(self, ways: list[str]) -> None:
+        super().__init__(aggr=ways)
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, linear: nn.Linear) -> Tensor:
-        """x [V, C], edge_index [2, E], normalised edge_attr [E, P] → [V, 2C]; zeros for a node without neighbours."""
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, linear: nn.Module) -> Tensor:
+        """x [V, C], edge_index [2, E], normalised edge_attr [E, P] → [V, ways · width]; zeros without neighbours."""
         aggregated: Tensor = self.propagate(edge_index, x=x, edge_attr=edge_attr, linear=linear)
         return aggregated
 
-    def message(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor, linear: nn.Linear) -> Tensor:
+    def message(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor, linear: nn.Module) -> Tensor:
         """[E, C] messages from neighbour j to node i."""
         return torch.relu(linear(torch.cat([x_i, x_j - x_i, edge_attr], dim=-1)))
 

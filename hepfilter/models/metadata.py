@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepfilter.config.base import StrictModel, validate
+from hepfilter.config.files import is_file
 from hepfilter.config.model import ModelDefinition
+from hepfilter.config.strict_json import parse_json
 from hepfilter.errors import CheckpointError, ConfigError, nearest
 
 FORMAT_VERSION: Final = 1
@@ -76,7 +78,7 @@ def find_checkpoint(name: str | Path) -> Path:
     if str(name) in known:
         return known[str(name)]
     path = Path(name)
-    if path.is_file():
+    if is_file(path):
         return path
     close = nearest(str(name), known)
     raise CheckpointError(f"{name}: no such file and no model that ships ({', '.join(known) or 'none does'}){close}")
@@ -156,8 +158,8 @@ def _header_length(prefix: bytes, size: int, path: Path) -> int:
 
 def _json_object(text: str | bytes, message: str) -> dict[str, Any]:
     try:
-        value = json.loads(text if isinstance(text, str) else text.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         raise CheckpointError(message) from error
     if not isinstance(value, dict):
         raise CheckpointError(message)

@@ -29,6 +29,8 @@ class GraphNetwork(nn.Module):
     feature_std: Tensor
     pair_mean: Tensor
     pair_std: Tensor
+    uses_batch_statistics = False
+    """In training the events of a batch must come through the network together."""
 
     def __init__(self, definition: ModelDefinition, *, latent_width: int) -> None:
         super().__init__()
@@ -113,6 +115,19 @@ class Readout(nn.Module):
     def forward(self, mean: Tensor, maximum: Tensor, count: Tensor) -> Tensor:
         """mean [B, C], maximum [B, C], count [B, 1] → [B, H]."""
         latent: Tensor = self.dropout(self.pooled(torch.cat([mean, maximum, torch.log1p(count)], dim=-1)))
+        return latent
+
+
+class MeanReadout(nn.Module):
+    """Mean of an event's nodes → its latent vector, as in ParticleNet (arXiv:1902.08570); called as `Readout`."""
+
+    def __init__(self, width: int, latent_width: int, dropout: float) -> None:
+        super().__init__()
+        self.pooled = nn.Sequential(nn.Linear(width, latent_width), nn.ReLU(), nn.Dropout(dropout))
+
+    def forward(self, mean: Tensor, maximum: Tensor, count: Tensor) -> Tensor:
+        """mean [B, C] → [B, H]."""
+        latent: Tensor = self.pooled(mean)
         return latent
 
 

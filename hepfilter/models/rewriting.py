@@ -1,13 +1,12 @@
-"""Writing checkpoints whole, and giving one another calibration without touching what its model hash covers."""
+"""Names for checkpoints, and giving one another calibration without touching what its model hash covers."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from hepfilter.errors import CheckpointError, OutputError, UsageError
-from hepfilter.io.container import refuse_output
+from hepfilter.errors import CheckpointError, UsageError
+from hepfilter.io.publishing import refuse_output, write_whole
 from hepfilter.models.metadata import TEXT_KEY, ModelMetadata, digest_of, find_checkpoint, parse_metadata
 
 SUFFIX: Final = ".safetensors"
@@ -20,18 +19,6 @@ def refuse_checkpoint(path: Path, *, force: bool) -> None:
     if path.suffix != SUFFIX:
         raise UsageError(f"{path}: is no name for a model; give one that ends in {SUFFIX} with -o")
     refuse_output(path, force=force)
-
-
-def write_whole(path: Path, raw: bytes) -> None:
-    """Write a file that appears complete or not at all; OutputError if the folder cannot be written."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(raw)
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_calibration(name: str | Path, path: Path, calibration: Mapping[str, Any] | None) -> ModelMetadata:

@@ -26,7 +26,7 @@ from hepfilter.models.metadata import pretrained_models
 from hepfilter.models.network import GraphNetwork
 from hepfilter.scoring.generated import generated_record
 from hepfilter.scoring.inference import Inference, Precision
-from hepfilter.work.executors import cores
+from hepfilter.work.processes import cores
 
 _SECONDS: Final = 0.5
 """A step is repeated for this long."""

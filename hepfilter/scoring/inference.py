@@ -20,7 +20,7 @@ from torch import Tensor
 from hepfilter.errors import UsageError
 from hepfilter.graphs.padded import PaddedGraphs, bucket_sizes
 from hepfilter.models.network import GraphNetwork
-from hepfilter.work.executors import cores
+from hepfilter.work.processes import cores
 
 Precision = Literal["float32", "bfloat16"]
 

@@ -12,9 +12,9 @@ import numpy as np
 from hepfilter import __version__
 from hepfilter.errors import SourceError, UsageError
 from hepfilter.io.checksum import file_facts, has_uuid
-from hepfilter.io.container import refuse_output
 from hepfilter.io.events import find_tree
 from hepfilter.io.own_branches import own_names
+from hepfilter.io.publishing import refuse_output
 from hepfilter.io.reading import open_file
 from hepfilter.io.score_facts import ScoredFile, ScoreFacts
 from hepfilter.io.score_file import ScoreWriter, create_scores, refuse_suffix

@@ -16,10 +16,17 @@ from hepfilter.simulation.blocks import BLOCK_EVENTS, EVENTS_OF_STREAM, BlockTas
 from hepfilter.simulation.books import Books, write_books
 from hepfilter.simulation.filters import check_filters
 from hepfilter.simulation.nano import event_columns
-from hepfilter.simulation.pythia import CrossSection, cross_section
-from hepfilter.simulation.scheduling import BlockTally, ProcessPlan, Progress, make_all
+from hepfilter.simulation.pythia import CrossSection
+from hepfilter.simulation.scheduling import (
+    BlockTally,
+    ProcessPlan,
+    Progress,
+    find_cross_sections,
+    generation,
+    make_all,
+)
 from hepfilter.simulation.store import BlockStore, open_store
-from hepfilter.work.executors import open_executor, slots
+from hepfilter.work.execution import Execution, open_executor
 
 PROCESS_TABLE = "HepFilterTruth_processes"
 
@@ -80,7 +87,8 @@ def simulate(
     processes are listed as JSON under "HepFilterTruth_processes". UsageError for impossible options, SimulationError
     from the generator, OutputError from the disk; no output then.
     """
-    _check(productions, seed=seed, workers=workers, pileup=pileup)
+    _check(productions, seed=seed, pileup=pileup)
+    execution = Execution(workers)
     for production in productions:
         check_filters(production.card, particles=particles)
     start = time.perf_counter()
@@ -88,9 +96,9 @@ def simulate(
     plans = [ProcessPlan(production, seed, particles, pileup) for production in productions]
     with open_store(output) as store:
         store.refuse_others([BlockTask(p.card, seed, 0, 0, particles, pileup) for p in productions])
-        with open_executor(workers) as executor:
-            sections = list(executor.map(cross_section, [production.card for production in productions]))
-            make_all(plans, store, executor, slots=slots(workers), progress=progress)
+        with open_executor(execution, generation(store)) as executor:
+            sections = find_cross_sections(plans, executor)
+            make_all(plans, executor, progress=progress)
         writing = time.perf_counter()
         with create_root(output) as out:
             with out.new_tree("Events", event_columns(particles=particles)) as tree:
@@ -106,7 +114,7 @@ def simulate(
     )
 
 
-def _check(productions: Sequence[Production], *, seed: int, workers: int, pileup: float) -> None:
+def _check(productions: Sequence[Production], *, seed: int, pileup: float) -> None:
     names = [production.card.name for production in productions]
     if not names:
         raise UsageError("no card to simulate")
@@ -115,8 +123,6 @@ def _check(productions: Sequence[Production], *, seed: int, workers: int, pileup
     for production in productions:
         if not 1 <= production.events < EVENTS_OF_STREAM:
             raise UsageError(f"events must lie between 1 and {EVENTS_OF_STREAM - 1}, not {production.events}")
-    if workers < 1:
-        raise UsageError(f"workers must be at least 1, not {workers}")
     if not 0.0 <= pileup <= MAXIMUM_PILEUP:
         raise UsageError(f"pileup must lie between 0 and {MAXIMUM_PILEUP:g}, not {pileup:g}")
     if seed < 0:

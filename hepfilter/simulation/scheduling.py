@@ -1,14 +1,16 @@
 """Which blocks a sample needs: enough of each process for the events that are asked for, filtered or not."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 
+from hepfilter.config.card import Card
 from hepfilter.config.sample import Production
-from hepfilter.errors import SimulationError
+from hepfilter.errors import HepfilterError, SimulationError
 from hepfilter.simulation.blocks import BLOCK_EVENTS, BlockTask, make_block
 from hepfilter.simulation.flat import Floats, Ints
+from hepfilter.simulation.pythia import CrossSection, cross_section
 from hepfilter.simulation.store import BlockStore
+from hepfilter.work.tasks import Executor, Job, Task, run_tasks
 
 HOPELESS_EVENTS = 50_000
 
@@ -76,34 +78,62 @@ class ProcessPlan:
                 )
 
 
-def make_all(
-    plans: Sequence[ProcessPlan],
-    store: BlockStore,
-    executor: Executor,
-    *,
-    slots: int,
-    progress: Progress | None = None,
-) -> None:
+def generation(store: BlockStore) -> Job:
+    """The job of those who make the blocks of a sample."""
+    return Job(BlockStore, (store.folder,))
+
+
+def find_cross_sections(plans: Sequence[ProcessPlan], executor: Executor) -> list[CrossSection]:
+    """The cross-section of each process; `executor` is one for `generation`."""
+    sections: dict[str, CrossSection] = {}
+
+    def finished(task: Task, section: CrossSection) -> list[Task]:
+        (card,) = task.arguments
+        sections[card.name] = section
+        return []
+
+    cards = [plan.production.card for plan in plans]
+    run_tasks(executor, [Task(_cross_section, (card,)) for card in cards], finished=finished, failed=_give_up)
+    return [sections[card.name] for card in cards]
+
+
+def make_all(plans: Sequence[ProcessPlan], executor: Executor, *, progress: Progress | None = None) -> None:
     """Make the blocks of all processes and leave them in the store; those that lie there already are not made again.
 
-    `progress` is called with (process, events kept) after each block, in whatever order they are finished.
+    `executor` is one for `generation`. `progress` is called with (process, events kept) after each block, in whatever
+    order they are finished.
     """
-    waiting: dict[Future[BlockTally], ProcessPlan] = {}
-    while True:
+    by_name = {plan.production.card.name: plan for plan in plans}
+
+    def begin() -> list[Task]:
+        """As many blocks as there are slots, of the first processes that need more."""
+        under_way = sum(len(plan.tasks) - len(plan.finished) for plan in plans)
+        begun: list[Task] = []
         for plan in plans:
-            while len(waiting) < slots and plan.needs_more:
-                waiting[executor.submit(_stored_block, plan.begin(), store)] = plan
-        if not waiting:
-            return
-        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-            plan = waiting.pop(future)
-            before = min(plan.kept, plan.production.events)
-            plan.finish(future.result())
-            if progress is not None:
-                progress(plan.production.card.name, min(plan.kept, plan.production.events) - before)
+            while under_way + len(begun) < executor.slots and plan.needs_more:
+                begun.append(Task(_stored_block, (plan.begin(),)))
+        return begun
+
+    def finished(task: Task, made: BlockTally) -> list[Task]:
+        plan = by_name[made.task.card.name]
+        before = min(plan.kept, plan.production.events)
+        plan.finish(made)
+        if progress is not None:
+            progress(plan.production.card.name, min(plan.kept, plan.production.events) - before)
+        return begin()
+
+    run_tasks(executor, begin(), finished=finished, failed=_give_up)
 
 
-def _stored_block(task: BlockTask, store: BlockStore) -> BlockTally:
+def _give_up(task: Task, error: HepfilterError) -> list[Task]:
+    raise error
+
+
+def _cross_section(store: BlockStore, card: Card) -> CrossSection:
+    return cross_section(card)
+
+
+def _stored_block(store: BlockStore, task: BlockTask) -> BlockTally:
     """Make a block, unless it lies in the store, and say what was generated."""
     if task in store:
         made = store.load(task)

@@ -4,11 +4,10 @@ A block's file is named by its process, by a hash of all that its content depend
 taken up again only where it is the right one: by the same command, or by one that asks for more events or processes.
 """
 
-import fcntl
 import hashlib
 import io
 import json
-import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -21,12 +20,15 @@ import numpy as np
 
 from hepfilter import __version__
 from hepfilter.errors import OutputError
+from hepfilter.io.publishing import remove_unfinished, write_whole
 from hepfilter.simulation.blocks import BLOCK_EVENTS, BlockTask, MadeBlock
 from hepfilter.simulation.nano import NanoBlock
 from hepfilter.wording import counted
+from hepfilter.work.run_lock import LOCK, locked_folder
 
 _DIGEST_SIZE = 16
-_LOCK = "lock"
+_FAULTS = (cramjam.DecompressionError, zipfile.BadZipFile, EOFError, OSError, ValueError, TypeError, LookupError)
+_BLOCKS = "*.block"
 _DEPENDENCIES = ("pythia8mc", "fastjet", "numpy")
 
 
@@ -44,7 +46,7 @@ class BlockStore:
         """OutputError if blocks of other processes, seeds or versions than those of `tasks` lie here: they may be an
         unfinished sample that somebody wants to go on with."""
         stems = {_process_stem(task) for task in tasks}
-        others = sorted(path.name for path in self.folder.glob("*.block") if path.name.rsplit("-", 2)[0] not in stems)
+        others = sorted(path.name for path in self.folder.glob(_BLOCKS) if path.name.rsplit("-", 2)[0] not in stems)
         if others:
             raise OutputError(
                 f"{self.folder}: holds {counted(len(others), 'block')} of another sample, such as {others[0]}; finish "
@@ -64,17 +66,7 @@ class BlockStore:
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         stored = bytes(cramjam.zstd.compress(buffer.getvalue(), level=1))
-        path = self.path(task)
-        partial = path.with_suffix(f".{os.getpid()}.part")
-        try:
-            with partial.open("wb") as out:
-                out.write(_digest(stored) + stored)
-                out.flush()
-                os.fsync(out.fileno())
-            partial.rename(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
+        write_whole(self.path(task), _digest(stored), stored)
 
     def load(self, task: BlockTask) -> MadeBlock:
         """Read a block back; OutputError if its file is damaged."""
@@ -83,28 +75,35 @@ class BlockStore:
             data = path.read_bytes()
         except OSError as error:
             raise OutputError(f"{path}: cannot be read: {error.strerror}; run the same command again") from error
-        if data[:_DIGEST_SIZE] != _digest(data[_DIGEST_SIZE:]):
-            raise OutputError(f"{path}: is damaged; remove it and run the same command again")
-        unpacked = io.BytesIO(bytes(cramjam.zstd.decompress(data[_DIGEST_SIZE:])))
-        arrays = dict(np.load(unpacked, allow_pickle=False))
-        scalars, counts = {}, {}
-        values: dict[str, dict[str, Any]] = {}
-        for key, array in arrays.items():
-            match key.split("/"):
-                case ["scalar", name]:
-                    scalars[name] = array
-                case ["counts", name]:
-                    counts[name] = array
-                    values.setdefault(name, {})
-                case ["values", name, field]:
-                    values.setdefault(name, {})[field] = array
-        columns = NanoBlock(len(arrays["place"]), scalars, counts, values)
-        return MadeBlock(columns, arrays["place"], arrays["weights"], *map(float, arrays["seconds"]))
+        try:
+            if data[:_DIGEST_SIZE] != _digest(data[_DIGEST_SIZE:]):
+                raise ValueError("digest")
+            unpacked = io.BytesIO(bytes(cramjam.zstd.decompress(data[_DIGEST_SIZE:])))
+            return _block(dict(np.load(unpacked, allow_pickle=False)))
+        except _FAULTS as error:
+            raise OutputError(f"{path}: is damaged; remove it and run the same command again") from error
+
+
+def _block(arrays: dict[str, Any]) -> MadeBlock:
+    """The block that was saved as these arrays."""
+    scalars, counts = {}, {}
+    values: dict[str, dict[str, Any]] = {}
+    for key, array in arrays.items():
+        match key.split("/"):
+            case ["scalar", name]:
+                scalars[name] = array
+            case ["counts", name]:
+                counts[name] = array
+                values.setdefault(name, {})
+            case ["values", name, field]:
+                values.setdefault(name, {})[field] = array
+    columns = NanoBlock(len(arrays["place"]), scalars, counts, values)
+    return MadeBlock(columns, arrays["place"], arrays["weights"], *map(float, arrays["seconds"]))
 
 
 def finished_blocks(output: Path) -> int:
     """How many blocks of a sample to be written to `output` an earlier run has left."""
-    return len(list(_folder(output).glob("*.block")))
+    return len(list(_folder(output).glob(_BLOCKS)))
 
 
 @contextmanager
@@ -112,39 +111,24 @@ def open_store(output: Path) -> Iterator[BlockStore]:
     """The store for a sample to be written to `output`: the folder ``output.blocks``.
 
     It is removed when the block ends well, and when it holds nothing; else it stays, for the same command to go on.
-    OutputError if another run uses it (a lock that ends with its process) or it cannot be made.
+    OutputError as `locked_folder`.
     """
     folder = _folder(output)
-    try:
-        folder.mkdir(exist_ok=True)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not (folder / _LOCK).exists():  # its run ended just now, and took the folder away
-            raise BlockingIOError
-    except BlockingIOError as error:
-        os.close(lock)
-        raise OutputError(f"{output}: another run is making it; wait for it, or give another name") from error
-    except OSError as error:
-        os.close(lock)
-        raise OutputError(f"{folder}: cannot be locked: {error.strerror}") from error
-    done = False
-    try:
-        for partial in folder.glob("*.part"):
-            partial.unlink(missing_ok=True)
-        yield BlockStore(folder)
-        done = True
-    finally:
-        if done or not any(folder.glob("*.block")):
-            _remove(folder)
-        os.close(lock)
+    with locked_folder(folder, output=output):
+        remove_unfinished(folder, _BLOCKS)
+        done = False
+        try:
+            yield BlockStore(folder)
+            done = True
+        finally:
+            if done or not any(folder.glob(_BLOCKS)):
+                _remove(folder)
 
 
 def _remove(folder: Path) -> None:
     """Remove what we have made; what else somebody put there stays."""
-    for path in [*folder.glob("*.block"), *folder.glob("*.part"), folder / _LOCK]:
+    remove_unfinished(folder, _BLOCKS)
+    for path in [*folder.glob(_BLOCKS), folder / LOCK]:
         path.unlink(missing_ok=True)
     with suppress(OSError):
         folder.rmdir()

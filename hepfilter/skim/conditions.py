@@ -65,8 +65,12 @@ def _parse(text: str, names: Collection[str], fills: CutFills, where: str) -> Ex
     except UsageError as error:
         more = fills.names
         if not set(more) - set(names):
+            if fills.fault is not None:
+                raise fills.fault from error
             raise UsageError(f"{where}: {error}") from error
     try:
         return parse_expression(text, dict.fromkeys([*names, *more]))
     except UsageError as error:
+        if fills.fault is not None:
+            raise fills.fault from error
         raise UsageError(f"{where}: {error}") from error

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hepfilter.errors import UsageError
+from hepfilter.errors import SourceError, UsageError
 from hepfilter.events.expressions import Column
 from hepfilter.io.events import find_tree
 from hepfilter.io.layout import Fill, LayoutGatherer, TreeLayout
@@ -16,11 +16,15 @@ from hepfilter.skim.recipe import Recipe
 
 
 class CutFills:
-    """The fills of a union's events' tree. All inputs are opened for them, but not before one is asked for."""
+    """The fills of a union's events' tree. All inputs are opened for them, but not before one is asked for.
+
+    `fault` is why the first of those that do not open does not: it may have what all others lack.
+    """
 
     def __init__(self, recipe: Recipe, sources: Sequence[Source]) -> None:
         self._recipe = recipe
         self._sources = sources
+        self.fault: SourceError | None = None
 
     @cached_property
     def _layout(self) -> TreeLayout | None:
@@ -29,9 +33,12 @@ class CutFills:
             return None
         gatherer = LayoutGatherer("union", self._recipe.fills_of(""))
         for source in self._sources:
-            with open_file(source) as file:
-                found = find_tree(file, tree=source.tree, schema=self._recipe.schema)
-                gatherer.add(found.tree.without(own_names(found.tree.branch_names)))
+            try:
+                with open_file(source) as file:
+                    found = find_tree(file, tree=source.tree, schema=self._recipe.schema)
+                    gatherer.add(found.tree.without(own_names(found.tree.branch_names)))
+            except SourceError as error:  # which the input itself will tell
+                self.fault = self.fault or error
         layout = gatherer.result(final=False)
         return layout if isinstance(layout, TreeLayout) else None
 
@@ -44,6 +51,8 @@ class CutFills:
         """The fill of a branch that the input `path` lacks; UsageError if it has none."""
         assert self._layout is not None
         if name not in self._layout.fills:
+            if self.fault is not None:
+                raise self.fault
             what = f"{path}: has no branch {name}, which --where needs and other inputs have"
             raise UsageError(f"{what}; say what stands there with --fill {name}=VALUE, or skim the inputs apart")
         return self._layout.fills[name]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hepfilter.errors import SchemaError
 from hepfilter.events.books import Books
@@ -18,12 +19,16 @@ from hepfilter.skim.conditions import Conditions, Mask, bind_conditions
 from hepfilter.skim.cut_fills import CutFills
 from hepfilter.skim.recipe import Recipe
 
+Positions = npt.NDArray[np.int64]
 STEPS = UNIQUE, MASKED, LISTED, WHERE = ("not seen before", "luminosity mask", "event list", "where")
 """The names of the cuts in the cutflow, in the order in which they apply."""
 
 
 class Cuts:
-    """The cuts of a recipe, with what they remember from file to file; all `sources` of a union tell its `fills`."""
+    """The cuts of a recipe; all `sources` of a union tell its `fills`.
+
+    Duplicates and listed events that are missing are known where all units come together, in their order, alone.
+    """
 
     def __init__(self, recipe: Recipe, sources: Sequence[Source] = ()) -> None:
         self._recipe = recipe
@@ -32,7 +37,7 @@ class Cuts:
         self._masks = {name: load_lumi_mask(path) for name, path in recipe.dataset_masks.items()}
         self._listed = read_event_list(recipe.events) if recipe.events else None
         self._found = np.zeros(len(self._listed or ()), bool)
-        self._seen = SeenEvents() if recipe.deduplicate else None
+        self._seen: SeenEvents | None = None
 
     def lumi_mask(self, source: Source) -> LumiMask | None:
         """The luminosity mask that holds for a source: the recipe's, or that of its dataset."""
@@ -41,16 +46,25 @@ class Cuts:
     def of_file(self, source: Source, tree: Table, books: Books) -> "FileCuts":
         """The cuts for one file. UsageError if the expression does not fit it, SchemaError if it has no identity."""
         mask = self.lumi_mask(source)
-        identified = mask is not None or self._listed is not None or self._seen is not None
+        identified = mask is not None or self._listed is not None or self._recipe.deduplicate
         if identified and books.identity is None:
             what = f"{tree.path}: tree {tree.name} has no run, luminosityBlock and event that a schema names"
             raise SchemaError(f"{what}, which --lumi-mask, --events and --deduplicate need; give one with --schema")
         texts = {} if self._recipe.where is None else {WHERE: self._recipe.where}
         masked = self._mask is not None or bool(self._masks)
-        return FileCuts(
-            self._seen, mask, self._listed, self._found, bind_conditions(texts, tree, self.fills),
-            identified=identified, masked=masked,
-        )  # fmt: skip
+        conditions = bind_conditions(texts, tree, self.fills)
+        unique = self._recipe.deduplicate
+        return FileCuts(mask, self._listed, conditions, identified=identified, masked=masked, unique=unique)
+
+    def first_occurrences(self, who: Identity) -> Mask:
+        """Which of the next events come for the first time."""
+        if self._seen is None:
+            self._seen = SeenEvents()
+        return self._seen.first_occurrences(who.run, who.luminosity_block, who.event)
+
+    def note_found(self, positions: Positions) -> None:
+        """Take note of events of the list that were found, by their places in it."""
+        self._found[positions] = True
 
     def missing_events(self) -> MissingEvents | None:
         """The listed events that were not found, None where there is no list or nothing is missing."""
@@ -63,21 +77,20 @@ class FileCuts:
     """The cuts for the events of one file; `identified` says whether they look at identities.
 
     `where` holds the selection expression, if there is one. With `masked` the cutflow counts a luminosity mask, also of
-    a file that none holds for: the steps of all files are the same.
+    a file that none holds for: the steps of all files are the same. `unique` tells that duplicates will go, first.
     """
 
-    seen: SeenEvents | None
     mask: LumiMask | None
     listed: EventList | None
-    found: Mask
     where: Conditions
     identified: bool
     masked: bool
+    unique: bool
 
     @property
     def steps(self) -> list[str]:
         """The names of the cuts in the cutflow, in order."""
-        there = (self.seen is not None, self.masked, self.listed is not None, bool(self.where.expressions))
+        there = (self.unique, self.masked, self.listed is not None, bool(self.where.expressions))
         return [name for name, is_there in zip(STEPS, there, strict=True) if is_there]
 
     @property
@@ -86,19 +99,21 @@ class FileCuts:
         return self.where.branches
 
     def passes(self, columns: Mapping[str, Column], identity: Identity | None, count: int) -> dict[str, Mask]:
-        """Which of `count` events are left after each cut, by the cut's name in the cutflow."""
+        """Which of `count` events are left after each cut but that for duplicates, by its name in the cutflow."""
         left = np.ones(count, bool)
         steps: dict[str, Mask] = {}
-        if identity is not None and self.seen is not None:
-            steps[UNIQUE] = left = self.seen.first_occurrences(identity.run, identity.luminosity_block, identity.event)
         if self.masked:
             if identity is not None and self.mask is not None:
                 left = left & self.mask.passes(identity.run, identity.luminosity_block)
             steps[MASKED] = left
         if identity is not None and self.listed is not None:
-            positions = self.listed.find(identity.run, identity.luminosity_block, identity.event)
-            self.found[positions[positions >= 0]] = True
-            steps[LISTED] = left = left & (positions >= 0)
+            steps[LISTED] = left = left & (self.places(identity) >= 0)
         for step, passed in self.where.passes(columns, count).items():
             steps[step] = left = left & passed
         return steps
+
+    def places(self, identity: Identity) -> Positions:
+        """The place of each event in the list, negative if it is not there or there is no list."""
+        if self.listed is None:
+            return np.full(len(identity), -1)
+        return self.listed.find(identity.run, identity.luminosity_block, identity.event)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from hepfilter.config.menu import Menu
 from hepfilter.skim.added import PASSED, PROBABILITY, WEIGHT, Values, bit_column
 from hepfilter.skim.event_rates import event_rates
+from hepfilter.skim.findings import SurveyedFile
 from hepfilter.skim.outputs import KeptEvents
 from hepfilter.skim.recipe import Recipe
-from hepfilter.skim.survey import SurveyedFile
 from hepfilter.trigger.decisions import Decisions, decide
 from hepfilter.trigger.events import Mask, TriggerEvents
 from hepfilter.trigger.lock import Trigger

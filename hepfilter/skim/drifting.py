@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hepfilter.errors import TriggerError
-from hepfilter.skim.survey import SurveyedFile
+from hepfilter.skim.findings import SurveyedFile
 from hepfilter.trigger.drift import ProblemCounts, WindowTest, check_window
 from hepfilter.trigger.lock import Trigger
 

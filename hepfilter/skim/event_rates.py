@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hepfilter.config.menu import Menu
-from hepfilter.skim.survey import SurveyedFile
+from hepfilter.skim.findings import SurveyedFile
 
 if TYPE_CHECKING:
     from hepfilter.config.datasets import Dataset

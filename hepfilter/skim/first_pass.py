@@ -1,22 +1,30 @@
 """The first pass over all inputs: what a skim decides by, and what a menu's rates are counted from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from hepfilter.errors import SourceError, UsageError
-from hepfilter.io.sources import Inputs, Source
+from hepfilter.errors import DifferentInputsError, UsageError
+from hepfilter.io.remote.limits import RemoteLimits
+from hepfilter.io.sources import Inputs
 from hepfilter.models.metadata import read_metadata
 from hepfilter.skim.cuts import Cuts
 from hepfilter.skim.deciding import menu_conditions
+from hepfilter.skim.file_reading import Survey, open_reader
+from hepfilter.skim.findings import BadInput, FileHead, SurveyedFile
+from hepfilter.skim.gathering import Gathering, OnBadFile, other_scores
+from hepfilter.skim.joining import join
 from hepfilter.skim.recipe import Recipe
-from hepfilter.skim.score_sources import ScoreSource, open_scores
-from hepfilter.skim.survey import SurveyedFile, Surveyor
+from hepfilter.skim.survey import Surveyor
 from hepfilter.trigger.menus import check_scores
+from hepfilter.work.execution import Execution, open_executor
+from hepfilter.work.ledger import Ledger
+from hepfilter.work.tasks import Job
 
 if TYPE_CHECKING:
     from hepfilter.config.datasets import Dataset
 
+ONE_PROCESS: Final = Execution()
 Progress = Callable[[str, int, int], None]
 """Called as (stage, done, in all)."""
 
@@ -25,78 +33,129 @@ Progress = Callable[[str, int, int], None]
 class FirstPass:
     """What was found in the inputs by a recipe, and the `surveyor` and `cuts` that remember what all have in common.
 
-    The recipe is the one that was used: with the luminosity masks of the datasets, and the model's name. `scores` is
+    The recipe is the one that was used: with the luminosity masks of the datasets, and the model's name. `numbers` are
+    those of the `files` among the inputs: some may be quarantined, or units of them, as `bad` tells. `score_facts` say
     what gave the scores, None where there are none.
     """
 
     recipe: Recipe
     files: tuple[SurveyedFile, ...]
+    numbers: tuple[int, ...]
     datasets: "Mapping[str, Dataset]"
     surveyor: Surveyor
     cuts: Cuts
-    scores: ScoreSource | None
+    score_facts: Mapping[str, Any] | None
+    bad: tuple[BadInput, ...] = ()
+
+
+def with_masks(recipe: Recipe, inputs: Inputs) -> Recipe:
+    """The recipe with the luminosity masks of the datasets, where it has none of its own."""
+    if recipe.lumi_mask is not None:
+        return recipe
+    masks = {name: str(dataset.lumi_mask) for name, dataset in inputs.datasets.items() if dataset.lumi_mask}
+    return replace(recipe, dataset_masks=masks)
 
 
 def first_pass(
-    inputs: Inputs, recipe: Recipe, *, device: str = "auto", identified: bool = False, progress: Progress
+    inputs: Inputs,
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    identified: bool = False,
+    execution: Execution = ONE_PROCESS,
+    ledger: Ledger | None = None,
+    on_bad_file: OnBadFile = "stop",
+    progress: Progress,
 ) -> FirstPass:
     """Read of every input what the recipe needs; with `identified` every event must be known by its identity.
 
-    One of hepfilter's errors for an input that cannot be read, or does not go with the others.
+    What a `ledger` has is not read again. One of hepfilter's errors for an input that cannot be read, unless that is to
+    be quarantined, or that does not go with the others.
     """
-    if recipe.lumi_mask is None:
-        masks = {name: str(dataset.lumi_mask) for name, dataset in inputs.datasets.items() if dataset.lumi_mask}
-        recipe = replace(recipe, dataset_masks=masks)
-    cuts = Cuts(recipe, inputs.sources)
-    scores = open_scores(recipe, device)
-    if scores is not None:
-        _refuse_other_model(recipe, scores)
-        recipe = replace(recipe, model=str(scores.facts["model"]))
-    conditions: dict[str, str] = {}
-    if recipe.trigger is not None:
-        recipe.trigger.check_model({} if scores is None else scores.facts)
-        conditions = menu_conditions(recipe.trigger.menu)
-        if scores is not None:
-            check_scores(recipe.trigger.menu, scores.names, model=recipe.model, where=recipe.trigger.menu.name)
-    surveyor = Surveyor(recipe, cuts, scores, identified=identified, conditions=conditions)
-    files = _survey(surveyor, inputs.sources, progress)
-    if recipe.trigger is not None:
-        recipe.trigger.check_schemas({file.schema: file.schema_checksum for file in files})
-    _refuse_mixture(files, recipe)
-    return FirstPass(recipe, files, inputs.datasets, surveyor, cuts, scores)
+    recipe = with_masks(recipe, inputs)
+    cuts = Cuts(recipe)
+    surveyor = Surveyor(recipe, cuts)
+    common = _Common(recipe)
+
+    def take(head: FileHead) -> None:
+        common.take(head)
+        surveyor.add(head)
+
+    gathering = Gathering(
+        inputs.sources,
+        take,
+        ledger=ledger,
+        on_bad_file=on_bad_file,
+        progress=lambda done, total: progress("selecting", done, total),
+    )
+    conditions = {} if recipe.trigger is None else menu_conditions(recipe.trigger.menu)
+    survey = Survey(
+        recipe,
+        conditions,
+        identified=identified,
+        listed=identified,
+        sources=inputs.sources if recipe.layout == "union" else (),
+        device=device,
+        threads=None if execution.in_process else 1,
+        environment=RemoteLimits.from_environment().to_environment() if execution.by_dask else {},
+    )
+    with open_executor(execution, Job(open_reader, (survey,))) as executor:
+        gathering.run(executor)
+    numbers = tuple(sorted(gathering.heads))
+    files = tuple(join(gathering.heads[number], gathering.units(number), cuts) for number in numbers)
+    if common.facts is not None:
+        recipe = replace(recipe, model=str(common.facts["model"]))
+    return FirstPass(recipe, files, numbers, inputs.datasets, surveyor, cuts, common.facts, gathering.bad)
 
 
-def _refuse_other_model(recipe: Recipe, scores: ScoreSource) -> None:
+class _Common:
+    """What the heads of all files must have in common."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._first: FileHead | None = None
+        self._seen: dict[tuple[str, str], str] = {}
+        self.facts: Mapping[str, Any] | None = None
+
+    def take(self, head: FileHead) -> None:
+        """Look at the next head.
+
+        DifferentInputsError if its events stand in a tree of another name, or the file is a copy of another.
+        UsageError if the menu does not go with the model, or the schema. WorkerError if its scores are of another kind.
+        """
+        trigger = self._recipe.trigger
+        if self._first is None:
+            self._first, self.facts = head, head.score_facts
+            if self.facts is not None:
+                _refuse_other_model(self._recipe, self.facts)
+            if trigger is not None:
+                trigger.check_model(self.facts or {})
+                if self.facts is not None:
+                    names, model = self.facts["scores"], str(self.facts["model"])
+                    check_scores(trigger.menu, names, model=model, where=trigger.menu.name)
+        if head.score_facts != self.facts:
+            raise other_scores(head.score_facts, self.facts)
+        if trigger is not None:
+            trigger.check_schemas({head.schema: head.schema_checksum})
+        self._refuse_mixture(head)
+
+    def _refuse_mixture(self, head: FileHead) -> None:
+        first, path = self._first, head.source.path
+        if first is not None and head.tree != first.tree:
+            what = f"{path}: its events are in tree {head.tree}, those of {first.source.path} in {first.tree}"
+            raise DifferentInputsError(f"{what}; skim them apart")
+        key = head.facts.uuid, head.tree
+        if key in self._seen and not self._recipe.deduplicate and not head.has_no_uuid:
+            what = f"{path}: is a copy of {self._seen[key]}, its events would count twice"
+            raise DifferentInputsError(f"{what}; leave it out, or give --deduplicate")
+        self._seen[key] = path
+
+
+def _refuse_other_model(recipe: Recipe, facts: Mapping[str, Any]) -> None:
     """UsageError if a menu's thresholds are for another model than stored scores, unless that was asked for."""
-    if recipe.model or recipe.trigger is None or recipe.trigger.frozen is not None:
+    if recipe.scores is None or recipe.model or recipe.trigger is None or recipe.trigger.frozen is not None:
         return
-    menu, said = recipe.trigger.menu, scores.facts["model"]
-    if menu.model not in (None, said) and read_metadata(str(menu.model)).model_hash != scores.facts["model_hash"]:
+    menu, said = recipe.trigger.menu, facts["model"]
+    if menu.model not in (None, said) and read_metadata(str(menu.model)).model_hash != facts["model_hash"]:
         what = f"its scores are of {said}, the menu {menu.name} is for {menu.model}"
         raise UsageError(f"{recipe.scores}: {what}; give --model {said} if those shall decide")
-
-
-def _survey(surveyor: Surveyor, sources: Sequence[Source], progress: Progress) -> tuple[SurveyedFile, ...]:
-    files: list[SurveyedFile] = []
-
-    def report(now: int, total: int) -> None:
-        before = sum(file.num_entries for file in files)
-        progress("selecting", before + now, before + total)
-
-    for source in sources:
-        files.append(surveyor.survey(source, report))
-    return tuple(files)
-
-
-def _refuse_mixture(files: Sequence[SurveyedFile], recipe: Recipe) -> None:
-    """SourceError if the events of the inputs stand in trees of other names, or one input is a copy of another."""
-    seen: dict[tuple[str, str], str] = {}
-    for file in files:
-        if file.tree != files[0].tree:
-            what = f"{file.source.path}: its events are in tree {file.tree}, those of {files[0].source.path} in"
-            raise SourceError(f"{what} {files[0].tree}; skim them apart")
-        key = file.facts.uuid, file.tree
-        if key in seen and not recipe.deduplicate and not file.has_no_uuid:
-            what = f"{file.source.path}: is a copy of {seen[key]}, its events would count twice"
-            raise SourceError(f"{what}; leave it out, or give --deduplicate")
-        seen[key] = file.source.path

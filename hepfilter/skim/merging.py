@@ -4,7 +4,7 @@ import json
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,20 +13,15 @@ import numpy as np
 
 from hepfilter import __version__
 from hepfilter.errors import UsageError
-from hepfilter.io.container import Publication, refuse_output
-from hepfilter.io.copying import (
-    ClusterBaskets,
-    CopyPlan,
-    Piece,
-    cluster_baskets,
-    cut_groups,
-    plan_clusters,
-    useful_workers,
-)
+from hepfilter.io.converting import Chosen
+from hepfilter.io.copy_plan import Cluster, CopyPlan, Piece, plan_clusters
+from hepfilter.io.copying import ClusterBaskets
 from hepfilter.io.layout import TreeLayout
 from hepfilter.io.output import SkimOutput, is_histogram
+from hepfilter.io.publishing import Publication, refuse_output
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
+from hepfilter.skim.cluster_copy import BASKETS, ClusterCopy, copying_job, useful_execution
 from hepfilter.skim.merge_inputs import (
     Tables,
     common_tree,
@@ -40,7 +35,7 @@ from hepfilter.skim.merge_inputs import (
 from hepfilter.skim.parts import Part, histograms
 from hepfilter.skim.provenance import CUTFLOW, FORMAT, PROVENANCE, WEIGHTED, write_cutflows
 from hepfilter.skim.report import CutflowStep, add_cutflows
-from hepfilter.work.streams import open_streams
+from hepfilter.work.execution import Execution, open_executor
 
 Progress = Callable[[str, int, int], None]
 
@@ -129,15 +124,13 @@ class _Merger:
         with ExitStack() as stack:
             publication = stack.enter_context(Publication())
             plan = self._plan(self.tree, layout) if isinstance(layout, TreeLayout) else None
-            groups = [] if plan is None else cut_groups(plan, useful_workers(workers, self._payload()))
-            streams = stack.enter_context(open_streams(cluster_baskets, [(plan, group) for group in groups]))
             out = stack.enter_context(
                 SkimOutput(self.path, compression=self.tables.compression, publication=publication)
             )
             if plan is None:
                 self._copy_table(out, self.tree)
             else:
-                self._copy_events(out, plan, streams, progress)
+                self._copy_events(out, plan, workers, progress)
             side_by_side = self._copy_objects(out)
             for name in self.tables.all:
                 if name != self.tree:
@@ -146,16 +139,22 @@ class _Merger:
             write_cutflows(out, *histograms(flat(self.parts)))
             return [f"not copied: {name}" for name in out.skipped] + side_by_side
 
-    def _copy_events(
-        self, out: SkimOutput, plan: CopyPlan, streams: Sequence[Iterator[ClusterBaskets]], progress: Progress
-    ) -> None:
-        """Write the events' tree from the baskets that the streams yield."""
+    def _copy_events(self, out: SkimOutput, plan: CopyPlan, workers: int, progress: Progress) -> None:
+        """Write the events' tree."""
         total, done = sum(cluster.count for cluster in plan.clusters), 0
-        with out.new_events(plan.layout, ()) as events:
-            for cluster in plan.clusters:
-                copied = [next(stream) for stream in streams]
+        stored = [own for _, own in self.tables.all[self.tree].entry_bytes]
+        execution = useful_execution(Execution(workers), self._payload())
+        with (
+            out.new_events(plan.layout, ()) as events,
+            open_executor(execution, copying_job(plan, BASKETS)) as executor,
+        ):
+
+            def write(cluster: Cluster, copied: Sequence[ClusterBaskets]) -> None:
+                nonlocal done
                 events.write_cluster(cluster.count, [basket for group in copied for basket in group.baskets], {})
                 progress("merging", done := done + cluster.count, total)
+
+            ClusterCopy(plan, BASKETS, stored, executor).run(0, write)
 
     def _copy_table(self, out: SkimOutput, name: str) -> None:
         """Copy a tree or RNTuple in this process."""
@@ -163,8 +162,9 @@ class _Merger:
         if isinstance(layout, TreeLayout):
             out.copy_tree(self._plan(name, layout))
         else:
-            entries = map(np.arange, self.tables.all[name].counts)
-            out.copy_ntuple(name, layout, list(zip(self.sources, entries, strict=True)))
+            counts = self.tables.all[name].counts
+            chosen = [Chosen(source, np.arange(count)) for source, count in zip(self.sources, counts, strict=True)]
+            out.copy_ntuple(name, layout, chosen)
 
     def _copy_objects(self, out: SkimOutput) -> list[str]:
         """Copy all objects; what to say of histograms that several have: they stand as cycles of one name."""

@@ -1,7 +1,7 @@
 """The second pass: all branches of the chosen events are fetched and written, to one output or to several."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,30 +10,34 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hepfilter.errors import OutputError
+from hepfilter.errors import OutputError, SourceError, UnreadableEventsError
 from hepfilter.events.identity import Identity
+from hepfilter.io.checksum import open_unchanged
 from hepfilter.io.compression import Compression, parse_compression
-from hepfilter.io.container import Publication
 from hepfilter.io.converting import Chosen
-from hepfilter.io.copying import CopyPlan, Piece, cluster_baskets, cut_groups, plan_clusters, useful_workers
-from hepfilter.io.layout import Layout
+from hepfilter.io.copy_plan import CopyPlan, Piece, plan_clusters
+from hepfilter.io.layout import Layout, TreeLayout
 from hepfilter.io.ntuple import NTupleLayout
-from hepfilter.io.output import SkimOutput
+from hepfilter.io.output import SkimOutput, refuse_unlike
 from hepfilter.io.own_branches import score_column
+from hepfilter.io.publishing import Publication
 from hepfilter.io.reading import open_file
-from hepfilter.io.tree_values import cluster_values
 from hepfilter.io.writing import Column
 from hepfilter.skim.added import ENTRY, PASSED, AddedValues, Values
+from hepfilter.skim.cluster_copy import BASKETS, VALUES, ClusterCopy, copying_job, useful_execution
+from hepfilter.skim.findings import SurveyedFile
 from hepfilter.skim.formats import converted
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import OutputCount
-from hepfilter.skim.survey import SurveyedFile
 from hepfilter.skim.transfer import ImportTransfer, NTupleTransfer, TreeTransfer
-from hepfilter.work.streams import open_streams
+from hepfilter.work.execution import Execution, open_executor
+from hepfilter.work.parts import PartStore
 
 _ROW_BYTES = 100.0
 NTUPLE_COMPRESSION = Compression("ZSTD", 5)
 """ROOT's default for RNTuples."""
+STAGED_BYTES = 200_000_000
+"""Of compressed baskets; a worker reads as many in a few seconds."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,11 @@ def output_paths(output: Path, recipe: Recipe, count: int) -> list[Path]:
 
 
 class OutputWriter:
-    """Writes the kept events of all inputs, with the layouts of all trees of the output, by name."""
+    """Writes the kept events of all inputs, with the layouts of all trees of the output, by name.
+
+    What is copied waits in `parts` until it is written, so that a run that was ended goes on from there; but where the
+    inputs have less than `STAGED_BYTES` to be looked through, that is simply done again.
+    """
 
     def __init__(
         self,
@@ -127,7 +135,8 @@ class OutputWriter:
         layouts: Mapping[str, Layout],
         recipe: Recipe,
         *,
-        workers: int,
+        execution: Execution,
+        parts: PartStore | None,
     ) -> None:
         self._kept = kept
         self._main = kept[0].file.tree
@@ -136,7 +145,10 @@ class OutputWriter:
         self._portions = share_out(kept, recipe)
         self._compression = self._find_compression(recipe)
         self._sources = tuple(replace(part.file.source, tree=None) for part in kept)
-        self._workers = useful_workers(workers, sum(map(_payload, kept)))
+        self._facts = tuple(part.file.facts for part in kept)
+        payload = sum(map(_payload, kept))
+        self._execution = useful_execution(execution, payload)
+        self._parts = parts if payload >= STAGED_BYTES else None
         self.num_outputs = 1 + self._portions[-1].output
 
     def _find_compression(self, recipe: Recipe) -> Compression | None:
@@ -144,7 +156,7 @@ class OutputWriter:
             return parse_compression(recipe.compression)
         if self._main in self._converted and recipe.format == "rntuple":
             return NTUPLE_COMPRESSION
-        with open_file(self._kept[0].file.source) as first:
+        with self._locate(0), open_file(self._kept[0].file.source) as first:
             return first.compression
 
     def planned(self, paths: Sequence[Path]) -> tuple[OutputCount, ...]:
@@ -168,15 +180,22 @@ class OutputWriter:
 
         Nothing appears before all are whole. OutputError if not just what was kept was written.
         """
-        total, done, skipped = sum(len(part.entries) for part in self._kept), 0, dict[str, None]()
+        total, skipped = sum(len(part.entries) for part in self._kept), dict[str, None]()
+        done = 0
+
+        def written(count: int) -> None:
+            nonlocal done
+            progress(done := done + count, total)
+
         with Publication() as publication, self._transfer() as transfer:
             for number, path in enumerate(paths):
+                before = done
                 with SkimOutput(path, compression=self._compression, publication=publication) as out:
-                    for written in transfer.write(out, number):
-                        progress(done := done + written, total)
+                    transfer.write(out, number, written)
                     self._copy_rest(out, number)
                     finish(out, number)
                     skipped |= dict.fromkeys(out.skipped)
+                refuse_unlike(publication.unpublished(path), path, self._main, done - before)
             if done != total:
                 raise OutputError(f"{paths[0]}: events written: {done:,}, that passed: {total:,}")
             beside(publication)
@@ -188,26 +207,24 @@ class OutputWriter:
         layout = self._layouts[self._main]
         values = [part.added for part in self._kept]
         if isinstance(layout, NTupleLayout):
-            own = [(portion.output, piece) for portion, piece, _ in self._pieces()]
+            own = [(output, piece) for output, piece, _ in self._pieces()]
             exports = self._main in self._converted
-            yield NTupleTransfer(self._sources, self._main, layout, own, values, exports=exports)
+            yield NTupleTransfer(self._sources, self._facts, self._main, layout, own, values, exports=exports)
             return
-        clusters = plan_clusters([(p.output, piece, size) for p, piece, size in self._pieces()])
-        plan = CopyPlan(self._sources, self._main, layout, clusters, self._compression)
-        groups = cut_groups(plan, self._workers if clusters else 1)
-        arguments = [(plan, group) for group in groups]
-        if self._main in self._converted:
-            with open_streams(cluster_values, arguments) as found:
-                yield ImportTransfer(plan, found, values)
-            return
-        with open_streams(cluster_baskets, arguments) as streams:
-            yield TreeTransfer(plan, streams, values)
+        plan = self._plan(self._main, layout, self._pieces())
+        entry_bytes = [part.file.entry_bytes[1] for part in self._kept]
+        kind, transfer = (VALUES, ImportTransfer) if self._main in self._converted else (BASKETS, TreeTransfer)
+        with open_executor(self._execution, copying_job(plan, kind)) as executor:
+            yield transfer(ClusterCopy(plan, kind, entry_bytes, executor, self._parts), values)
 
-    def _pieces(self) -> list[tuple[Portion, Piece, float]]:
-        """The events of each portion, and the bytes of one."""
+    def _plan(self, name: str, layout: TreeLayout, pieces: Sequence[tuple[int, Piece, float]]) -> CopyPlan:
+        return CopyPlan(self._sources, name, layout, plan_clusters(pieces), self._compression, self._facts)
+
+    def _pieces(self) -> list[tuple[int, Piece, float]]:
+        """The output of each portion, its events, and the bytes of one."""
         return [
             (
-                portion,
+                portion.output,
                 Piece(portion.input, self._kept[portion.input].entries[portion.start : portion.stop]),
                 self._kept[portion.input].file.entry_bytes[0],
             )
@@ -215,33 +232,43 @@ class OutputWriter:
         ]
 
     def _copy_rest(self, out: SkimOutput, number: int) -> None:
-        """All other trees and objects: rows of trees once, in the first output; the others have them empty."""
+        """All other trees and objects: rows of trees once, in the first output; the others have them empty.
+
+        UnreadableEventsError of a whole input if it cannot be read.
+        """
         for position, source in enumerate(self._sources):
             if not self._is_copy(position):
-                with open_file(source) as file:
+                with self._locate(position), open_unchanged(source, self._facts[position]) as file:
                     out.copy_objects(file, histograms=number == 0)
         for name, layout in self._layouts.items():
-            if name == self._main:
-                continue
-            rows = self._rows(name)
-            if isinstance(layout, NTupleLayout):
-                own = [(self._sources[position], chosen if number == 0 else chosen[:0]) for position, chosen in rows]
-                if name in self._converted:
-                    out.export_ntuple(name, layout, [Chosen(*pair, {}) for pair in own])
-                else:
-                    out.copy_ntuple(name, layout, own)
-            else:
-                pieces = [(0, Piece(position, chosen), _ROW_BYTES) for position, chosen in rows if number == 0]
-                plan = CopyPlan(self._sources, name, layout, plan_clusters(pieces), self._compression)
-                (out.import_tree if name in self._converted else out.copy_tree)(plan)
+            if name != self._main:
+                rows = [row if number == 0 else row.none() for row in self._rows(name)]
+                try:
+                    self._copy_other(out, name, layout, rows)
+                except UnreadableEventsError as error:
+                    with self._locate(error.source):
+                        raise SourceError(*error.args) from error
 
-    def _rows(self, name: str) -> list[tuple[int, npt.NDArray[np.int64]]]:
+    def _copy_other(self, out: SkimOutput, name: str, layout: Layout, rows: Sequence[Chosen]) -> None:
+        """Copy rows of another tree, of every input that has it."""
+        if isinstance(layout, NTupleLayout):
+            (out.export_ntuple if name in self._converted else out.copy_ntuple)(name, layout, rows)
+            return
+        pieces = [(0, Piece(row.number, row.entries), _ROW_BYTES) for row in rows]
+        (out.import_tree if name in self._converted else out.copy_tree)(self._plan(name, layout, pieces))
+
+    def _locate(self, position: int) -> AbstractContextManager[None]:
+        """Makes of a SourceError one of a whole input."""
+        return UnreadableEventsError.locate(position, 0, self._kept[position].file.num_entries - 1, whole=True)
+
+    def _rows(self, name: str) -> list[Chosen]:
         """The rows of another tree that are copied, of every input that has it."""
         rows = []
         for position, part in enumerate(self._kept):
             if name in part.file.others and not self._is_copy(position):
                 chosen = part.file.rows.get(name)
-                rows.append((position, np.arange(part.file.others[name]) if chosen is None else chosen))
+                entries = np.arange(part.file.others[name]) if chosen is None else chosen
+                rows.append(Chosen(self._sources[position], entries, {}, position, self._facts[position]))
         return rows
 
     def _is_copy(self, position: int) -> bool:

@@ -6,28 +6,42 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from pydantic import ConfigDict, Field, NonNegativeInt
+
+from hepfilter.config.base import StrictModel, validate
 from hepfilter.config.menu import Menu
+from hepfilter.config.strict_json import parse_json
 from hepfilter.errors import HepfilterError, SourceError
 from hepfilter.io.objects import read_older_strings, read_string
 from hepfilter.io.reading import OpenFile
 from hepfilter.io.text import one_line
+from hepfilter.skim.findings import BadInput
 from hepfilter.skim.provenance import FORMAT, PROVENANCE
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import CutflowStep, FileCount, OutputCount, add_cutflows
 from hepfilter.wording import counted
 
-_FAULTS = (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError, RecursionError)
+_FAULTS = (ValueError, TypeError, KeyError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Part:
-    """The events of one skim in an output: `facts` is its provenance, `output` the output's number in that."""
+    """The events of one skim in an output: `facts` is its provenance, `output` the output's number in that.
+
+    `bad` is what could not be read then.
+    """
 
     facts: Mapping[str, Any]
     recipe: Recipe
     inputs: tuple[FileCount, ...]
     outputs: tuple[OutputCount, ...]
     output: int
+    bad: tuple[BadInput, ...] = ()
+
+    def quarantined(self, path: str) -> list[tuple[int, int]]:
+        """The entry ranges of an input that could not be read when the skim was made."""
+        own = [one for one in self.bad if one.path == path]
+        return [(one.start, one.stop) for one in own if one.start is not None and one.stop is not None]
 
     @property
     def tree(self) -> str:
@@ -113,7 +127,7 @@ def read_ancestors(file: OpenFile) -> tuple[Part, ...]:
 def _parse(text: str, file: OpenFile) -> tuple[Part, ...]:
     where = f"{file.path}: {PROVENANCE}"
     try:
-        facts = json.loads(text)
+        facts = parse_json(text)
         if facts["format"] > FORMAT:
             raise SourceError(
                 f"{where} has format {facts['format']}, this version knows up to {FORMAT}; update hepfilter"
@@ -127,38 +141,77 @@ def _parse(text: str, file: OpenFile) -> tuple[Part, ...]:
 
 def _part(facts: Mapping[str, Any]) -> Part:
     """A part from its provenance, with all numbers checked against each other."""
-    inputs = tuple(_input(plain) for plain in facts["inputs"])
-    outputs = tuple(
-        OutputCount(str(plain["path"]), int(plain["events"]), tuple(map(int, plain["from_inputs"])))
-        for plain in facts["outputs"]
-    )
-    number = int(facts["output"])
-    if not 0 <= number < len(outputs) or not inputs:
-        raise ValueError(f"output {number} of {len(outputs)}, from {counted(len(inputs), 'input')}")
+    stated = validate(facts, _Stated, where="the provenance")
+    inputs = tuple(file.counted() for file in stated.inputs)
+    outputs = tuple(OutputCount(**output.model_dump()) for output in stated.outputs)
+    if stated.output >= len(outputs):
+        raise ValueError(f"output {stated.output} of {len(outputs)}, from {counted(len(inputs), 'input')}")
     for output in outputs:
-        if (
-            len(output.from_inputs) != len(inputs)
-            or min(output.from_inputs) < 0
-            or sum(output.from_inputs) != output.events
-        ):
+        if len(output.from_inputs) != len(inputs) or sum(output.from_inputs) != output.events:
             events = counted(output.events, "event")
             raise ValueError(f"an output of {events}, which is not the sum of {list(output.from_inputs)}")
-    return Part(facts, Recipe.from_facts(facts["recipe"]), inputs, outputs, number)
+    bad = tuple(BadInput(**one.model_dump()) for one in stated.quarantined)
+    return Part(facts, Recipe.from_facts(stated.recipe), inputs, outputs, stated.output, bad)
 
 
-def _input(plain: Mapping[str, Any]) -> FileCount:
-    steps = tuple(
-        CutflowStep(str(step["name"]), int(step["events"]), None if step["weight"] is None else float(step["weight"]))
-        for step in plain["cutflow"]
-    )
-    if not steps:
-        raise ValueError("an input without a cutflow")
-    texts = {name: str(plain[name]) for name in ("path", "schema", "tree", "uuid", "checksum")}
-    dataset = plain["dataset"]
-    return FileCount(
-        **texts,
-        dataset=None if dataset is None else str(dataset),
-        size=int(plain["size"]),
-        cutflow=steps,
-        absent=tuple(plain["absent"]),
-    )
+class _Facts(StrictModel):
+    """What is read of a provenance; what else it says is for people."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Step(_Facts):
+    name: str
+    events: int
+    weight: float | None
+
+
+class _Input(_Facts):
+    """A `FileCount`; the sum of its weights may be infinite, or NaN. `entries` is new: before it, all were read."""
+
+    path: str
+    dataset: str | None
+    schema_name: str = Field(alias="schema")
+    tree: str
+    uuid: str
+    size: int
+    checksum: str
+    entries: NonNegativeInt | None = None
+    cutflow: tuple[_Step, ...] = Field(min_length=1)
+    absent: tuple[str, ...]
+
+    def counted(self) -> FileCount:
+        """As the report has it."""
+        steps = tuple(CutflowStep(**step.model_dump()) for step in self.cutflow)
+        entries = steps[0].events if self.entries is None else self.entries
+        return FileCount(**self.model_dump(by_alias=True) | {"cutflow": steps, "entries": entries})
+
+
+class _Bad(_Facts):
+    path: str
+    dataset: str | None
+    start: NonNegativeInt | None
+    stop: NonNegativeInt | None
+    reason: str
+
+
+class _Output(_Facts):
+    path: str
+    events: int
+    from_inputs: tuple[NonNegativeInt, ...]
+
+
+class _Stated(_Facts):
+    """The provenance of a skim."""
+
+    recipe: dict[str, Any]
+    inputs: tuple[_Input, ...] = Field(min_length=1)
+    outputs: tuple[_Output, ...] = Field(min_length=1)
+    output: NonNegativeInt
+    files: Mapping[str, str] = Field(default_factory=dict)
+    quarantined: tuple[_Bad, ...] = ()
+    model_hash: str | None = None
+    device_class: str | None = None
+    threshold: float | None = None
+    scores: tuple[str, ...] = ()
+    calibration_hash: str | None = None

@@ -1,34 +1,41 @@
 """The main job: read, cut, build graphs, score, decide, fetch, write. Only chosen events cost their payload."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from hepfilter.errors import OutputError, UsageError
+from hepfilter.errors import OutputError, UnreadableEventsError, UsageError
 from hepfilter.events.identity import Identity
-from hepfilter.io.branch_selection import BranchChoice
-from hepfilter.io.container import Publication, refuse_output
 from hepfilter.io.event_list import write_event_list
-from hepfilter.io.layout import Layout, some
 from hepfilter.io.output import SkimOutput
-from hepfilter.io.sources import Source, expand_inputs
-from hepfilter.skim.cuts import Cuts
-from hepfilter.skim.deciding import Verdict, decide_events, split_verdict
-from hepfilter.skim.drifting import check_drift
-from hepfilter.skim.first_pass import FirstPass, Progress, first_pass
-from hepfilter.skim.formats import format_notes
+from hepfilter.io.publishing import Publication, refuse_output
+from hepfilter.io.sources import Inputs, Source, expand_inputs
+from hepfilter.skim.books import check_books, make_books
+from hepfilter.skim.deciding import decide_events, split_verdict
+from hepfilter.skim.first_pass import Progress, first_pass, with_masks
+from hepfilter.skim.gathering import OnBadFile
+from hepfilter.skim.journal import Journal, open_journal, place
+from hepfilter.skim.layout_notes import layout_notes
 from hepfilter.skim.outputs import KeptEvents, OutputWriter, output_paths
 from hepfilter.skim.provenance import write_provenance
 from hepfilter.skim.recipe import Recipe
-from hepfilter.skim.report import CutflowStep, FileCount, SkimReport, add_cutflows
-from hepfilter.skim.survey import SurveyedFile
-from hepfilter.wording import counted
+from hepfilter.skim.report import SkimReport
+from hepfilter.work.execution import Execution
+
+
+@dataclass(frozen=True)
+class Orders:
+    """How a skim runs, and what stands beside its output: see `skim`."""
+
+    list_events: Path | None
+    device: str
+    execution: Execution
+    unblind: bool
+    on_bad_file: OnBadFile
+    command: Sequence[str]
+    force: bool
+    progress: Progress
 
 
 def skim(
@@ -39,7 +46,10 @@ def skim(
     list_events: Path | str | None = None,
     device: str = "auto",
     workers: int = 1,
+    execution: Execution | None = None,
     unblind: bool = False,
+    on_bad_file: OnBadFile = "stop",
+    resume: bool = False,
     command: Sequence[str] = (),
     force: bool = False,
     progress: Progress = lambda *_: None,
@@ -47,72 +57,107 @@ def skim(
     """Keep the events of `inputs` that pass the recipe's cuts, each with all kept branches, bit for bit.
 
     `inputs` are what `expand_inputs` takes: paths, globs, folders, lists, catalogues, ``file.root:tree``. The content
-    of the output depends on them and the recipe alone, not on `workers`, the processes that copy (a script that takes
-    several needs the usual ``if __name__ == "__main__"``).
+    of the output depends on them and the recipe alone, not on `workers`, the processes that work (a script that takes
+    several needs the usual ``if __name__ == "__main__"``), or the `execution` that takes their place.
     `unblind` shows the rates of what a menu blinds. `list_events` names a file for the identities of the kept events,
-    `command` is recorded. What exists is replaced only with `force`. Any of hepfilter's errors leaves no output behind.
+    `command` is recorded. What cannot be read ends the run, or is quarantined (`on_bad_file`).
+
+    What was done stands in ``output.ledger`` until the output is whole: after a crash the same call goes on from there.
+    With `resume` there must be a run to go on with; one that has quarantined inputs tries them again, and replaces its
+    output. What else exists is replaced only with `force`. Any of hepfilter's errors leaves no output behind.
     """
     started = time.perf_counter()
     output = Path(output)
     given = [inputs] if isinstance(inputs, str | Path) else inputs
     found = expand_inputs([str(one) for one in given])
-    _check(output, found.sources, recipe, list_events=list_events, unblind=unblind, force=force)
-    read = first_pass(found, recipe, device=device, identified=list_events is not None, progress=progress)
-    verdict = decide_events(read.files, read.recipe, read.datasets, unblind=unblind)
+    recipe = with_masks(recipe, found)
+    listed = None if list_events is None else Path(list_events)
+    execution = execution or Execution(workers)
+    orders = Orders(listed, device, execution, unblind, on_bad_file, command, force, progress)
+    _check(output, recipe, orders)
+    with open_journal(output, found, recipe, identified=listed is not None, anew=force, resume=resume) as journal:
+        beside = [] if listed is None else [listed]
+        _refuse_outputs([*output_paths(output, recipe, 1), *beside], found.sources, orders, ours=journal.outputs)
+        while True:
+            try:
+                report = _attempt(journal, found, output, recipe, orders)
+                break
+            except UnreadableEventsError as fault:
+                if on_bad_file == "stop":
+                    raise
+                journal.quarantine(fault)
+        journal.close(report)
+    return replace(report, resumed=journal.resumed, seconds=time.perf_counter() - started)
+
+
+def _attempt(journal: Journal, found: Inputs, output: Path, recipe: Recipe, orders: Orders) -> SkimReport:
+    """Both passes; UnreadableEventsError if what the second needs cannot be read."""
+    read = first_pass(
+        found,
+        recipe,
+        device=orders.device,
+        identified=orders.list_events is not None,
+        execution=orders.execution,
+        ledger=journal.ledger,
+        on_bad_file=orders.on_bad_file,
+        progress=orders.progress,
+    )
+    verdict = decide_events(read.files, read.recipe, read.datasets, unblind=orders.unblind)
     recipe = replace(read.recipe, trigger=None if verdict is None else verdict.trigger)
     kept = split_verdict(read.files, verdict)
-    report = _books(kept, verdict, read)
-    layouts, choice = read.surveyor.layouts()
-    tree = read.files[0].tree
-    notes = (*_notes(layouts[tree], choice), *map(_shared, read.surveyor.shared_histograms))
-    notes += format_notes(layouts, tree, recipe.format)
+    report = make_books(kept, verdict, read)
+    check_books(journal.ledger, report)
+    layouts, choice = read.surveyor.layouts(complete=not read.bad)
+    notes = layout_notes(layouts, read.files[0].tree, choice, recipe.format, shared=read.surveyor.shared_histograms)
     report = replace(report, warnings=report.warnings + notes)
-    writer = OutputWriter(kept, layouts, recipe, workers=workers)
+    with journal.located(read.numbers):
+        writer = OutputWriter(kept, layouts, recipe, execution=orders.execution, parts=journal.ledger.parts)
     paths = output_paths(output, recipe, writer.num_outputs)
-    _refuse_outputs(paths, found.sources, force=force)
-    listing = partial(_list_events, list_events, kept, force=force)
-    report = _write(report, writer, paths, recipe, command=command, progress=progress, beside=listing)
-    return replace(report, seconds=time.perf_counter() - started)
+    files = [*paths, *([] if orders.list_events is None else [orders.list_events])]
+    _refuse_outputs(files, found.sources, orders, ours=journal.outputs)
+    journal.begin(files)
+
+    def beside(publication: Publication) -> None:
+        _refuse_outputs(files, found.sources, orders, ours=journal.outputs)  # much time has passed
+        _list_events(orders.list_events, kept, publication)
+        journal.list_retries(report.bad, publication)
+        journal.publish(files)
+
+    with journal.located(read.numbers):
+        report = _write(report, writer, paths, recipe, orders, beside=beside)
+    journal.keep(files)
+    return report
 
 
-def _check(
-    output: Path,
-    sources: Sequence[Source],
-    recipe: Recipe,
-    *,
-    list_events: Path | str | None,
-    unblind: bool,
-    force: bool,
-) -> None:
+def _check(output: Path, recipe: Recipe, orders: Orders) -> None:
     """What can be told before any work."""
     if not recipe.selects:
         raise UsageError("nothing to select by; give --menu, --where, --keep, --threshold, --events or --lumi-mask")
-    if unblind and recipe.trigger is None:
+    if orders.unblind and recipe.trigger is None:
         raise UsageError("--unblind: shows what a menu blinds; give one with --menu")
     first = output_paths(output, recipe, 1)
-    listed = [Path(list_events)] if list_events else []
+    listed = [] if orders.list_events is None else [orders.list_events]
     if any(path.resolve() == other.resolve() for path in listed for other in (*first, *map(Path, recipe.files))):
         raise UsageError(f"{listed[0]}: is written or read otherwise; give another name with --list-events")
     if any(path.resolve() == Path(other).resolve() for path in first for other in recipe.files):
         raise UsageError(f"{output}: decides what is kept; give another name with -o")
-    _refuse_outputs([*first, *listed], sources, force=force)
 
 
-def _refuse_outputs(paths: Sequence[Path], sources: Sequence[Source], *, force: bool) -> None:
-    """UsageError if an output is one of the inputs, OutputError if it exists or cannot be there."""
+def _refuse_outputs(paths: Sequence[Path], sources: Sequence[Source], orders: Orders, *, ours: Sequence[Path]) -> None:
+    """UsageError if an output is one of the inputs, OutputError if it exists (and is not `ours`) or cannot be there."""
     inputs = {Path(address).resolve() for source in sources for address in (source.path, *source.replicas)}
     for path in paths:
         if path.resolve() in inputs:
             raise UsageError(f"{path}: is one of the inputs; give another name")
-        refuse_output(path, force=force)
+        refuse_output(path, force=orders.force or place(path) in ours)
 
 
-def _list_events(path: Path | str | None, kept: Sequence[KeptEvents], publication: Publication, *, force: bool) -> None:
-    """Write who the kept events are, if that was asked for."""
+def _list_events(path: Path | None, kept: Sequence[KeptEvents], publication: Publication) -> None:
+    """Write who the kept events are, if that was asked for, in the place of what is there."""
     if path is not None:
         who = Identity.join([part.identity for part in kept])
         words = who.run, who.luminosity_block, who.event
-        write_event_list(path, *words, force=force, publication=publication)
+        write_event_list(path, *words, force=True, publication=publication)
 
 
 def _write(
@@ -120,124 +165,18 @@ def _write(
     writer: OutputWriter,
     paths: Sequence[Path],
     recipe: Recipe,
+    orders: Orders,
     *,
-    command: Sequence[str],
-    progress: Progress,
     beside: Callable[[Publication], None],
 ) -> SkimReport:
     """The second pass; the report, completed."""
     report = replace(report, outputs=writer.planned(paths))
 
     def finish(out: SkimOutput, number: int) -> None:
-        write_provenance(out, report, recipe, number, command=command, skipped=out.skipped)
+        write_provenance(out, report, recipe, number, command=orders.command, skipped=out.skipped)
 
     if report.written != report.passed:
         raise OutputError(f"{paths[0]}: events to be written: {report.written:,}, that passed: {report.passed:,}")
-    written = writer.write(paths, finish, lambda done, total: progress("writing", done, total), beside=beside)
+    written = writer.write(paths, finish, lambda done, total: orders.progress("writing", done, total), beside=beside)
     skipped = tuple(f"not copied: {name}" for name in written.skipped)
     return replace(report, warnings=report.warnings + skipped, bytes_read=report.bytes_read + written.bytes_read)
-
-
-def _books(kept: Sequence[KeptEvents], verdict: Verdict | None, read: FirstPass) -> SkimReport:
-    """Events and weights in and out of each file, and what decided; TriggerError as `check_drift`."""
-    problems: Counter[str] = Counter()
-    for part in kept:
-        problems.update(part.file.problems)
-    trigger = None if verdict is None else verdict.trigger
-    windows = () if trigger is None else check_drift(read.files, trigger)
-    drifted = tuple(window.note for window in windows if window.note)
-    return SkimReport(
-        files=tuple(_count(part, step=None if verdict is None else verdict.step) for part in kept),
-        threshold=None if verdict is None else verdict.threshold,
-        ties_dropped=0 if verdict is None else verdict.ties_dropped,
-        rates=None if verdict is None else verdict.rates,
-        predicted=None if verdict is None else verdict.resolution,
-        unblinded=verdict is not None and verdict.unblinded,
-        bytes_read=sum(part.file.bytes_read for part in kept),
-        payload_bytes=round(sum(part.file.entry_bytes[1] * part.file.num_entries for part in kept)),
-        problems=dict(sorted(problems.items())),
-        warnings=_warnings(read.files, read.cuts) + drifted,
-        catalogue={name: dataset.facts() for name, dataset in read.datasets.items()},
-        menu="" if trigger is None else trigger.menu.name,
-        **({} if read.scores is None else read.scores.facts),
-    )
-
-
-def _count(part: KeptEvents, *, step: str | None) -> FileCount:
-    file, flow = part.file, part.file.flow
-    steps = [CutflowStep(name, events, flow.weights.get(name)) for name, events in flow.events.items()]
-    if step is not None:
-        weight = None if file.weights is None else float(file.weights[part.kept].sum())
-        steps.append(CutflowStep(step, len(part.entries), weight))
-    facts = file.facts
-    return FileCount(
-        path=file.source.path,
-        dataset=file.source.dataset,
-        schema=file.schema,
-        tree=file.tree,
-        uuid=facts.uuid,
-        size=facts.size,
-        checksum=facts.checksum,
-        cutflow=tuple(steps),
-        absent=file.absent,
-    )
-
-
-def _warnings(files: Sequence[SurveyedFile], cuts: Cuts) -> tuple[str, ...]:
-    """What a reader of the report should know, each once, with the number of files that it holds for."""
-    notes: Counter[str] = Counter()
-    for file in files:
-        notes.update(file.warnings)
-        if file.absent:
-            lacking = ", ".join(file.absent)
-            notes[f"no {lacking} in the file: scores compare its events with one another, not with other files"] += 1
-    texts = [note if len(files) == 1 else f"{note} ({count} of {len(files)} files)" for note, count in notes.items()]
-    empty = sum(file.empty for file in files)
-    if empty:
-        texts.append(f"{counted(empty, 'event')} without any object that the model looks at: all get the same score")
-    missing = cuts.missing_events()
-    if missing is not None:
-        more = ", …" if missing.count > len(missing.first) else ""
-        texts.append(f"listed and in no input: {missing.count:,}, namely {', '.join(missing.first)}{more}")
-    flow = add_cutflows([[CutflowStep(n, e, None) for n, e in file.flow.events.items()] for file in files])
-    texts += [f"no event is left after the cut {b.name!r}" for a, b in pairwise(flow) if a.events and not b.events]
-    texts += _common_origins(files)
-    identified = [file.ties for file in files if file.identity is not None]
-    if identified:
-        repeated = sum(map(len, identified)) - len(np.unique(np.concatenate(identified)))
-        if repeated:
-            text = f"{counted(repeated, 'event')} with run, luminosityBlock and event of another one: counted twice?"
-            texts.append(f"{text} --deduplicate keeps the first of each")
-    return tuple(texts)
-
-
-def _common_origins(files: Sequence[SurveyedFile]) -> list[str]:
-    """Skims of the same input among the inputs, whose books count twice; the parts of one split skim aside."""
-    seen: dict[str, tuple[str, str]] = {}
-    texts = []
-    for file in files:
-        for outputs, origins in file.made_from:
-            for origin in origins:
-                first, path = seen.setdefault(origin, (outputs, file.source.path))
-                if first != outputs:
-                    texts.append(f"{file.source.path} and {path} are skims of the same input: its books count twice")
-    return list(dict.fromkeys(texts))
-
-
-def _shared(histogram: str) -> str:
-    what = f"histogram {histogram} is in several inputs: each stands as a cycle of the name, in the order of the inputs"
-    return f"{what}, and they are not added up"
-
-
-def _notes(layout: Layout, choice: BranchChoice) -> tuple[str, ...]:
-    """What became of the branches, where a user may not expect it."""
-    notes = []
-    if choice.forced:
-        notes.append(f"kept in spite of the rules, as others need them: {', '.join(choice.forced)}")
-    notes += [f"{rule}: matches no branch" for rule in choice.unmatched]
-    if layout.left_out:
-        notes.append(f"not all inputs have, and the output has not: {some(layout.left_out)}")
-    if layout.filled:
-        filled = some([f"{name} = {value}" for name, value in layout.filled])
-        notes.append(f"stands for what an input lacks: {filled}")
-    return tuple(notes)

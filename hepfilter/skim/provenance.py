@@ -42,6 +42,7 @@ def provenance(
         "not_copied": list(skipped),
         "warnings": list(report.warnings),
         "problems": dict(report.problems),
+        "quarantined": [asdict(bad) for bad in report.bad],
     }
     if recipe.trigger is not None:
         facts |= {"unblinded": report.unblinded}

@@ -1,6 +1,6 @@
 """`hepfilter rates`: what a menu takes of a sample, its lock, and how two menus differ; no event is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 
 from hepfilter.errors import UsageError
-from hepfilter.io.container import refuse_output
+from hepfilter.io.publishing import refuse_output, write_whole
 from hepfilter.io.sources import expand_inputs
-from hepfilter.models.rewriting import write_whole
 from hepfilter.skim.deciding import Verdict, decide_events, trigger_events
 from hepfilter.skim.drifting import Window, check_drift
-from hepfilter.skim.first_pass import FirstPass, Progress, first_pass
+from hepfilter.skim.first_pass import ONE_PROCESS, FirstPass, Progress, first_pass
 from hepfilter.skim.recipe import Recipe
 from hepfilter.trigger.decisions import raw_bits
 from hepfilter.trigger.drift import make_reference
 from hepfilter.trigger.lock import SUFFIX, Frozen, Trigger, lock_text
 from hepfilter.trigger.rates import RateTable
 from hepfilter.trigger.thresholds import Resolution, resolve
+from hepfilter.work.execution import Execution
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,16 @@ class RatesDifference:
 
 
 def show_rates(
-    inputs: Sequence[str], recipe: Recipe, *, device: str = "auto", unblind: bool = False, progress: Progress
+    inputs: Sequence[str],
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    execution: Execution = ONE_PROCESS,
+    unblind: bool = False,
+    progress: Progress,
 ) -> RatesReport:
     """The rates of the recipe's menu or lock on `inputs`; errors as a skim's, and `resolve`'s."""
-    read, verdict = _decided(inputs, recipe, device=device, unblind=unblind, progress=progress)
+    read, verdict = _decided(inputs, recipe, device=device, execution=execution, unblind=unblind, progress=progress)
     assert verdict.trigger is not None
     return _report(read, verdict, verdict.trigger, verdict.resolution, check_drift(read.files, verdict.trigger))
 
@@ -89,6 +95,7 @@ def lock_menu(
     *,
     future: int | None = None,
     device: str = "auto",
+    execution: Execution = ONE_PROCESS,
     force: bool = False,
     progress: Progress,
 ) -> RatesReport:
@@ -102,12 +109,12 @@ def lock_menu(
     if output.suffix != SUFFIX:
         raise UsageError(f"{output}: a lock must end in {SUFFIX}")
     refuse_output(output, force=force)
-    read, verdict = _decided(inputs, recipe, device=device, unblind=False, progress=progress)
+    read, verdict = _decided(inputs, recipe, device=device, execution=execution, unblind=False, progress=progress)
     menu, resolution = recipe.trigger.menu, verdict.resolution
     if resolution is None or future is not None:
         resolution = resolve(menu, trigger_events(read.files, menu, read.datasets), future=future)
     assert verdict.trigger is not None
-    if read.scores is not None:  # which need not be those of the model that the menu names
+    if read.score_facts is not None:  # which need not be those of the model that the menu names
         menu = menu.model_copy(update={"model": read.recipe.model})
     trigger = Trigger(menu, verdict.trigger.thresholds, _frozen(read, resolution))
     write_whole(output, lock_text(trigger).encode())
@@ -120,13 +127,14 @@ def compare_menus(
     after: Recipe,
     *,
     device: str = "auto",
+    execution: Execution = ONE_PROCESS,
     unblind: bool = False,
     progress: Progress,
 ) -> RatesDifference:
     """The decisions of two menus, before prescales, on the same events, without what either blinds."""
     triggers, samples = [], []
     for recipe in (before, after):
-        read, verdict = _decided(inputs, recipe, device=device, unblind=False, progress=progress)
+        read, verdict = _decided(inputs, recipe, device=device, execution=execution, unblind=False, progress=progress)
         assert verdict.trigger is not None
         triggers.append(verdict.trigger)
         samples.append(trigger_events(read.files, verdict.trigger.menu, read.datasets))
@@ -144,10 +152,10 @@ def compare_menus(
 
 
 def _decided(
-    inputs: Sequence[str], recipe: Recipe, *, device: str, unblind: bool, progress: Progress
+    inputs: Sequence[str], recipe: Recipe, *, device: str, execution: Execution, unblind: bool, progress: Progress
 ) -> tuple[FirstPass, Verdict]:
     recipe = replace(recipe, layout="intersection")  # no branch is written, so that files may differ in others
-    read = first_pass(expand_inputs(inputs), recipe, device=device, progress=progress)
+    read = first_pass(expand_inputs(inputs), recipe, device=device, execution=execution, progress=progress)
     verdict = decide_events(read.files, read.recipe, read.datasets, unblind=unblind)
     assert verdict is not None
     return read, verdict
@@ -164,16 +172,16 @@ def _report(
         rates=verdict.rates,
         resolution=resolution,
         windows=windows,
-        model="" if read.scores is None else read.recipe.model,
+        model="" if read.score_facts is None else read.recipe.model,
         warnings=tuple(dict.fromkeys(note for file in read.files for note in file.warnings)),
     )
 
 
 def _frozen(read: FirstPass, resolution: Resolution) -> Frozen:
     """What the thresholds were found with."""
-    facts: Mapping[str, Any] = {} if read.scores is None else read.scores.facts
+    facts = read.score_facts or {}
     # all that the model says, used or not: one score alone may miss a drift; p-values rise and fall with interest
-    said = [] if read.scores is None else [name for name in read.scores.names if name != "pvalue"]
+    said = [name for name in facts.get("scores", ()) if name != "pvalue"]
     scores = {name: np.concatenate([file.scores[name] for file in read.files if file.scores]) for name in said}
     problems = [chunk for file in read.files for chunk in file.problem_counts]
     return Frozen(

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from pydantic import Field
+
+from hepfilter.config.base import StrictModel, validate
+from hepfilter.config.quantities import Share
 from hepfilter.errors import UsageError
 from hepfilter.events.schemas import schema_names
 from hepfilter.io.compression import parse_compression
@@ -136,15 +140,42 @@ class Recipe:
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> "Recipe":
-        """The recipe that `facts` describe, as they stand in an output's provenance."""
-        values = dict(facts)
-        for name in ("keep_branches", "drop_branches"):
-            values[name] = tuple(values.get(name, ()))
+        """The recipe that `facts` describe, as they stand in an output's provenance.
+
+        ConfigError for what cannot be one, UsageError for what contradicts itself.
+        """
+        stated = validate(dict(facts), _Facts, where="the recipe")
+        values = {name: getattr(stated, name) for name in stated.model_fields_set}
+        if "schema_name" in values:
+            values["schema"] = values.pop("schema_name")
         if "trigger" in values:
             values["trigger"] = trigger_of(values["trigger"], where="the menu in the provenance")
-        if "keep" in values:
-            values["keep"] = Fraction(values["keep"])
         return cls(**values)
+
+
+class _Facts(StrictModel):
+    """The fields of a recipe as they stand in a provenance; each is a field of `Recipe`."""
+
+    where: str | None = None
+    keep: Share | None = None
+    threshold: float | None = None
+    trigger: dict[str, Any] | None = None
+    model: str = ""
+    scores: str | None = None
+    schema_name: str | None = Field(default=None, alias="schema")
+    lumi_mask: str | None = None
+    dataset_masks: dict[str, str] = Field(default_factory=dict)
+    events: str | None = None
+    deduplicate: bool = False
+    keep_branches: tuple[str, ...] = ()
+    drop_branches: tuple[str, ...] = ()
+    branches: str | None = None
+    layout: Policy = "strict"
+    fills: dict[str, int | float] = Field(default_factory=dict)
+    split_events: int | None = None
+    split_bytes: int | None = None
+    compression: str | None = None
+    format: Format | None = None
 
 
 def parse_size(text: str) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hepfilter.skim.findings import BadInput
 from hepfilter.trigger.rates import RateTable
 from hepfilter.trigger.thresholds import Resolution
 
@@ -19,7 +20,10 @@ class CutflowStep:
 
 @dataclass(frozen=True)
 class FileCount:
-    """One input: who it is, and what is left of its events after each cut; the first step is what was read."""
+    """One input: who it is, its `entries`, and what is left of its events after each cut.
+
+    The first step is what was read: all, but for what is quarantined.
+    """
 
     path: str
     dataset: str | None
@@ -28,6 +32,7 @@ class FileCount:
     uuid: str
     size: int
     checksum: str
+    entries: int
     cutflow: tuple[CutflowStep, ...]
     absent: tuple[str, ...] = ()
 
@@ -61,7 +66,8 @@ class SkimReport:
     are all that were read of the inputs, `payload_bytes` what their events hold as they are compressed; `catalogue` has
     kind, cross-section (pb) and luminosity (1/fb) of each dataset. Of the menu of that name, `rates` are what its paths
     took here, None if weights are negative, and `predicted` what they will take, where the thresholds were tuned on
-    these events; `unblinded` says that both show what the menu blinds.
+    these events; `unblinded` says that both show what the menu blinds. `bad` is what could not be read and was
+    quarantined: its events are missing everywhere. `resumed` are the events that an earlier run had read.
     """
 
     files: tuple[FileCount, ...]
@@ -84,11 +90,18 @@ class SkimReport:
     rates: RateTable | None = None
     predicted: Resolution | None = None
     unblinded: bool = False
+    bad: tuple[BadInput, ...] = ()
+    resumed: int = 0
 
     @property
     def read(self) -> int:
         """Events read."""
         return sum(count.read for count in self.files)
+
+    @property
+    def quarantined(self) -> int:
+        """Events that could not be read, those of inputs aside that could not be opened: how many is not known."""
+        return sum(bad.stop - bad.start for bad in self.bad if bad.start is not None and bad.stop is not None)
 
     @property
     def passed(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -22,22 +23,32 @@ Mask = npt.NDArray[np.bool_]
 Scores = Mapping[str, npt.NDArray[np.float32]]
 
 
+@dataclass(frozen=True)
+class ChunkScores:
+    """The `scores` of the chosen events of a chunk, by name.
+
+    `problems` counts objects treated by rule in all of the chunk, `empty` chosen events without any object that the
+    model looks at.
+    """
+
+    scores: Scores
+    problems: Counter[str]
+    empty: int
+
+
 class FileScores(Protocol):
     """The scores of one input's events.
 
-    `problems` counts objects treated by rule: with `by_chunk` in what was read so far, else in all of the file. `empty`
-    counts chosen events without any object that the model looks at, in what was read so far. `absent` are the
+    `problems` counts objects treated by rule in all of the file, None where chunks tell of theirs. `absent` are the
     collections that the model uses and the file lacks; `warnings` say what else is not as it should be.
     """
 
     warnings: tuple[str, ...]
     absent: tuple[str, ...]
-    problems: Counter[str]
-    by_chunk: bool
-    empty: int
+    problems: Counter[str] | None
 
-    def read(self, start: int, stop: int, chosen: Mask) -> Scores:
-        """By name, of those of the entries [start, stop) that are `chosen` (bool, one an entry)."""
+    def read(self, start: int, stop: int, chosen: Mask) -> ChunkScores:
+        """The scores of those of the entries [start, stop) that are `chosen` (bool, one an entry)."""
 
 
 class ScoreSource(Protocol):
@@ -55,7 +66,7 @@ class ScoreSource(Protocol):
         """The scores of one file, without its `hidden` branches. One of hepfilter's errors if it has none."""
 
 
-def open_scores(recipe: Recipe, device: str) -> ScoreSource | None:
+def open_scores(recipe: Recipe, device: str, threads: int | None = None) -> ScoreSource | None:
     """What gives a recipe's scores, None where none decides: nothing but a model that runs needs torch."""
     if not recipe.needs_scores:
         return None
@@ -63,7 +74,7 @@ def open_scores(recipe: Recipe, device: str) -> ScoreSource | None:
         return StoredSource(recipe.scores, model=recipe.model or None)
     from hepfilter.scoring.scorer import Scorer
 
-    return ModelSource(Scorer(recipe.model, device=device), recipe.model)
+    return ModelSource(Scorer(recipe.model, device=device, threads=threads), recipe.model)
 
 
 class ModelSource:
@@ -84,17 +95,13 @@ class _ModelFile:
         self._events, self._scorer = events, scorer
         self.warnings = events.binding.warnings
         self.absent = tuple(name for name in scorer.collections if name in events.binding.absent)
-        self.problems: Counter[str] = Counter()
-        self.by_chunk = True
-        self.empty = 0
+        self.problems: Counter[str] | None = None
 
-    def read(self, start: int, stop: int, chosen: Mask) -> Scores:
+    def read(self, start: int, stop: int, chosen: Mask) -> ChunkScores:
         from hepfilter.scoring.files import score_entries
 
         scored = score_entries(self._events, self._scorer, start, stop, chosen)
-        self.problems.update(_of_objects(scored.problems))
-        self.empty += scored.empty
-        return scored.scores
+        return ChunkScores(scored.scores, _of_objects(scored.problems), scored.empty)
 
 
 class StoredSource:
@@ -140,13 +147,12 @@ class _StoredFile:
     def __init__(self, stored: "score_file.FileScores") -> None:
         self._stored = stored
         self.warnings, self.absent = stored.file.warnings, stored.file.absent
-        self.problems = _of_objects(stored.file.problems)
-        self.by_chunk = False
-        self.empty = 0
+        self.problems: Counter[str] | None = _of_objects(stored.file.problems)
 
-    def read(self, start: int, stop: int, chosen: Mask) -> Scores:
-        self.empty += int(np.count_nonzero(~self._stored.has_objects[start:stop][chosen]))
-        return {name: values[start:stop][chosen] for name, values in self._stored.scores.items()}
+    def read(self, start: int, stop: int, chosen: Mask) -> ChunkScores:
+        scores = {name: values[start:stop][chosen] for name, values in self._stored.scores.items()}
+        empty = int(np.count_nonzero(~self._stored.has_objects[start:stop][chosen]))
+        return ChunkScores(scores, Counter(), empty)
 
 
 def _of_objects(problems: Mapping[str, int]) -> Counter[str]:

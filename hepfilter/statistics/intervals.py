@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
 ONE_SIGMA: Final = 0.6826894921370859
 """The probability content of ±1σ."""
@@ -44,6 +43,8 @@ def clopper_pearson_of(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """[n] lower and upper ends of `clopper_pearson` for many shares, 0 ≤ passed ≤ total."""
     tail, failed = (1 - coverage) / 2, total - passed
+    from scipy.stats import beta  # half a second, and most commands state no interval
+
     lower = np.where(passed > 0, beta.ppf(tail, np.maximum(passed, np.finfo(float).tiny), failed + 1), 0.0)
     upper = np.where(failed > 0, beta.ppf(1 - tail, passed + 1, np.maximum(failed, np.finfo(float).tiny)), 1.0)
     return lower, upper

@@ -16,7 +16,6 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import betabinom
 
 from hepfilter.statistics.intervals import ONE_SIGMA, effective_number
 
@@ -86,6 +85,8 @@ def beta_binomial_interval(
     Lancaster, J. Am. Stat. Assoc. 56 (1961) 223): the coverage is right on average, not at least, and no number of
     events makes it jump.
     """
+    from scipy.stats import betabinom  # half a second, and most commands predict nothing
+
     m = max(round(future), 1)
     first, second = (0.0, 1.0) if tuned else (0.5, 0.5)
     a, b = share * trials + first, (1 - share) * trials + second

@@ -13,7 +13,7 @@ from hepfilter.config.training import Fit
 from hepfilter.errors import UsageError
 from hepfilter.models.device import choose_device
 from hepfilter.wording import counted
-from hepfilter.work.executors import cores
+from hepfilter.work.processes import cores
 
 _LAUNCHERS: Final = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment)
 """In the order in which Lightning asks for them."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hepfilter.config.training import Fit
+from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.models.network import GraphNetwork
 from hepfilter.training.averaging import moving_average
 from hepfilter.training.batches import Batch
@@ -85,12 +86,19 @@ class Classifier(lightning.LightningModule):
         self.log(name, loss, on_step=False, on_epoch=True, sync_dist=True, logger=False, batch_size=len(batch.targets))
 
     def _loss(self, batch: Batch, network: GraphNetwork | None = None) -> Tensor:
-        """Of the network that learns, or another; by buckets: the same as at once, not computing on empty places."""
+        """Of the network that learns, or another."""
         network = network or self.network
-        buckets = list(batch.graphs.buckets())
-        parts = [network.embed_padded(batch.graphs.select(events).cropped(n_nodes)) for n_nodes, events in buckets]
-        latent = torch.cat(parts)[torch.cat([events for _, events in buckets]).argsort()]
+        latent = _latent(network, batch.graphs)
         logits = network.classify(latent)
         losses = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="none")
         further: Tensor = self.further(latent, logits, batch)
         return (losses * batch.weights).sum() / len(batch.targets) + further
+
+
+def _latent(network: GraphNetwork, graphs: PaddedGraphs) -> Tensor:
+    """[b, H] of all events, by buckets where that is the same as at once: not computing on empty places."""
+    if network.training and network.uses_batch_statistics:
+        return network.embed_padded(graphs.cropped(max(1, int(graphs.node_counts.max()))))
+    buckets = list(graphs.buckets())
+    parts = [network.embed_padded(graphs.select(events).cropped(n_nodes)) for n_nodes, events in buckets]
+    return torch.cat(parts)[torch.cat([events for _, events in buckets]).argsort()]

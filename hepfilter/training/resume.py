@@ -8,7 +8,6 @@ resumed training gives the weights of an undisturbed one, bit for bit.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +20,13 @@ import xxhash
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from hepfilter.errors import OutputError, TrainingError
+from hepfilter.config.strict_json import parse_json
+from hepfilter.errors import TrainingError
+from hepfilter.io.publishing import write_whole
 from hepfilter.training.history import Epoch, History
 
 FORMAT_VERSION: Final = 1
+_REMEDY: Final = "remove it, or train without --resume"
 _KEY: Final = "hepfilter-training"
 _DIGEST: Final = "digest"
 
@@ -108,34 +110,31 @@ def write_state(path: Path, state: TrainingState) -> None:
         "groups": state.groups,
         "scheduler": state.scheduler,
     }
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        text = json.dumps(plain)
-        told = {_KEY: text, _DIGEST: _digest(text, tensors)}
-        partial.write_bytes(safetensors.torch.save(tensors, metadata=told))
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    text = json.dumps(plain)
+    told = {_KEY: text, _DIGEST: _digest(text, tensors)}
+    write_whole(path, safetensors.torch.save(tensors, metadata=told))
 
 
 def read_state(path: Path, *, origin: Mapping[str, Any]) -> TrainingState:
     """The state that `write_state` left; TrainingError if it is damaged, or of a training that was told otherwise."""
-    remedy = "remove it, or train without --resume"
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             told = file.metadata() or {}
-            plain = json.loads(told[_KEY])
+            plain = parse_json(told[_KEY])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no mapping)
         if told[_DIGEST] != _digest(told[_KEY], tensors):
             raise ValueError("other digest")
-    except (OSError, safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise TrainingError(f"{path}: is no state of a training, or is damaged; {remedy}") from error
+        return _state(plain, tensors, origin, where=path)
+    except (OSError, safetensors.SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise TrainingError(f"{path}: is no state of a training, or is damaged; {_REMEDY}") from error
+
+
+def _state(plain: Any, tensors: Mapping[str, Tensor], origin: Mapping[str, Any], *, where: Path) -> TrainingState:
+    """The state of these; TrainingError if it is of another training, anything else where it is none."""
     if plain["format_version"] != FORMAT_VERSION:
-        raise TrainingError(f"{path}: is of another version of hepfilter; {remedy}")
+        raise TrainingError(f"{where}: is of another version of hepfilter; {_REMEDY}")
     if different := [key for key, value in origin.items() if plain["origin"].get(key) != value]:
-        raise TrainingError(f"{path}: was left by a training with other {different[0]}; {remedy}")
+        raise TrainingError(f"{where}: was left by a training with other {different[0]}; {_REMEDY}")
     parts: dict[str, dict[str, Tensor]] = {"module": {}, "best": {}, "optimizer": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition(".")

@@ -17,8 +17,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc
-from scipy.stats import chi2_contingency
 
 from hepfilter.statistics.counts import ScoreCounts
 from hepfilter.trigger.events import interesting
@@ -154,6 +152,8 @@ def _same_score(reference: ScoreReference, values: NDArray[np.float64], ratio: f
     joined = _joined(counts, counts[0] * min(ratio, 1.0))
     if joined.shape[1] == 1:
         return 1.0
+    from scipy.stats import chi2_contingency  # half a second, and most commands test nothing
+
     shape = float(chi2_contingency(joined, correction=False).pvalue)
     known, found = joined[:, max(joined.shape[1] - _TOPMOST, 1) :].sum(axis=1).tolist()
     return min(1.0, 2 * min(shape, _same_rate(found, ProblemReference(known, 1.0), ratio)))
@@ -183,6 +183,8 @@ def _same_rate(count: int, reference: ProblemReference, ratio: float) -> float:
     """The two-sided p-value of `count` in a sample that is `ratio` times the reference."""
     here, there = count / reference.dispersion, reference.count / reference.dispersion
     share = ratio / (1 + ratio)
+    from scipy.special import betainc  # a quarter of a second, as above
+
     as_many = float(betainc(here, there + 1, share)) if here > 0 else 1.0
     as_few = 1 - float(betainc(here + 1, there, share)) if there > 0 else 1.0
     return min(1.0, 2 * min(as_many, as_few))

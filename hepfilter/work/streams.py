@@ -1,10 +1,6 @@
 """Streams: generators that run in processes of their own and share nothing, read side by side."""
 
-import multiprocessing
 import pickle
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -12,6 +8,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from hepfilter.errors import HepfilterError, WorkerError
+from hepfilter.work.children import end_children, start_child
 
 T = TypeVar("T")
 _END, _ITEM, _ERROR = 0, 1, 2
@@ -31,44 +28,19 @@ def open_streams(
     if len(arguments) == 1:
         yield [generate(*arguments[0])]
         return
-    forks = _may_fork()
-    context = multiprocessing.get_context("fork") if forks else multiprocessing.get_context("spawn")
     workers: list[tuple[BaseProcess, Connection]] = []
     try:
         for given in arguments:
-            ours, theirs = context.Pipe(duplex=False)
-            # a forked worker inherits the reading ends, and would keep the pipes of the others open
-            inherited = [ours, *(connection for _, connection in workers)] if forks else []
-            process: BaseProcess = context.Process(target=_run, args=(theirs, inherited, generate, given), daemon=True)
-            process.start()
-            theirs.close()
-            workers.append((process, ours))
+            workers.append(start_child(_run, generate, given, duplex=False))
         yield [_receive(connection) for _, connection in workers]
     finally:
-        for process, connection in workers:
+        for _, connection in workers:
             connection.close()
-            process.terminate()
-        for process, _ in workers:
-            process.join()
+        end_children([process for process, _ in workers])
 
 
-def _may_fork() -> bool:
-    """Whether this process has nothing that a copy of it would miss: other threads, and the pools of torch."""
-    known = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
-    return known and threading.active_count() == 1 and "torch" not in sys.modules
-
-
-def _run(
-    connection: Connection,
-    inherited: Sequence[Connection],
-    generate: Callable[..., Iterator[Any]],
-    given: tuple[Any, ...],
-) -> None:
+def _run(connection: Connection, generate: Callable[..., Iterator[Any]], given: tuple[Any, ...]) -> None:
     """In the worker: send what is generated; a reader that has gone ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends us
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for other in inherited:
-        other.close()
     with suppress(BrokenPipeError):
         try:
             for item in generate(*given):

@@ -19,7 +19,7 @@ from hepfilter.errors import ConfigError
         ("é: 1\nb: é\x07", "line 2, column 5: the character '\\x07' is not allowed"),
         ("b: 1\na: 2024-99-99", "line 2, column 4: month must be in 1..12"),
         ("a: &x 1\nb: *x", "line 2, column 4: aliases (*name) are not allowed"),
-        ("a:\n- !!python/object:os.system 1", "line 2, column 3: could not determine a constructor for the tag"),
+        ("a:\n- !!python/object:os.system 1", "line 2, column 3: tags (!name) are not allowed"),
         ("a:\n " + "[" * 200, "line 2, column 101: nested too deeply"),
     ],
 )

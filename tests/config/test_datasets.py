@@ -63,6 +63,8 @@ def test_ours_may_be_json(tmp_path: Path) -> None:
         ("datasets: {A: {files: [[]]}}", "key 'datasets.A.files.0.addresses': "),
         ("datasets: {A: {files: [7]}}", "key 'datasets.A.files.0': "),
         ("datasets: {A: {files: [[a*.root, b.root]]}}", r"'a\*.root' among replicas; replicas are listed one by one"),
+        ("datasets: {A: {files: ['a*.root|b.root']}}", r"'a\*.root' among replicas; replicas are listed one by one"),
+        ("datasets: {A: {files: ['a.root|']}}", "key 'datasets.A.files.0.addresses.1'"),
         ("datasets: {A: {files: ['@l.txt']}}", "'@l.txt': a dataset names ROOT files"),
         ("datasets: {A: {files: [b.yaml]}}", "'b.yaml': a dataset names ROOT files"),
         ("datasets: {A: {files: [a.root], knd: mc}}", "unknown key 'datasets.A.knd'; nearest: kind"),

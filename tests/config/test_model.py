@@ -17,6 +17,7 @@ def test_shipped_architectures() -> None:
     kinds = {name: load_architecture(name).kind for name in shipped("models")}
     assert kinds == {
         "deepsets-small": "deepsets",
+        "edgeconv-batch-norm": "edgeconv",
         "edgeconv-particles": "edgeconv",
         "edgeconv-small": "edgeconv",
         "part-small": "transformer",
@@ -31,6 +32,13 @@ def test_dynamic_neighbours_need_a_number_of_them() -> None:
     ModelDefinition(graph=load_graph_specification("particles"), architecture=dynamic, classes=classes)
     with pytest.raises(ValidationError, match="needs edges of kind knn; the graph objects has all pairs"):
         ModelDefinition(graph=load_graph_specification("objects"), architecture=dynamic, classes=classes)
+
+
+def test_the_norm_of_old_is_written_as_ever() -> None:
+    """The hash of a model of earlier versions covers a definition without this key."""
+    assert "norm" not in EdgeConvArchitecture().model_dump(mode="json")
+    batch = EdgeConvArchitecture(norm="batch")
+    assert EdgeConvArchitecture.model_validate(batch.model_dump(mode="json")) == batch
 
 
 def test_an_unknown_key_names_the_nearest(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from hepfilter.io.compression import Compression
-from hepfilter.io.copying import CopyPlan, Piece, cluster_baskets, plan_clusters
+from hepfilter.io.copy_plan import CopyPlan, Piece, plan_clusters
+from hepfilter.io.copying import cluster_baskets
 from hepfilter.io.layout import LayoutMerger, Policy
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.reading import open_file

@@ -142,7 +142,7 @@ def stored_basket(pieces: list[Entries], branch: Branch, compression: Compressio
 
 def reader_of(raw: bytes, branch: Branch, count: int) -> BasketReader:
     branch.stored = StoredBaskets(np.array([0, count]), np.array([0]), np.array([len(raw)]), ())
-    source = ByteSource(lambda start, stop: raw[start:stop], lambda spans: [raw[a:b] for a, b in spans])
+    source = ByteSource(lambda start, stop: raw[start:stop], lambda spans: [raw[a:b] for a, b in spans], len(raw))
     return BasketReader(branch, source, where="a.root: tree Events", num_entries=count, pool=LayoutPool())
 
 
@@ -183,7 +183,7 @@ def test_moved_objects_remember_where_they_first_stood():
 
 def embedded_reader(basket: EmbeddedBasket, branch: Branch) -> BasketReader:
     branch.stored = StoredBaskets(np.array([0, basket.count]), np.array([], int), np.array([], int), (basket,))
-    return BasketReader(branch, ByteSource(None, None), where="a.root", num_entries=basket.count, pool=LayoutPool())
+    return BasketReader(branch, ByteSource(None, None, 0), where="a.root", num_entries=basket.count, pool=LayoutPool())
 
 
 def test_embedded_baskets():
@@ -247,7 +247,7 @@ def test_a_branch_with_fewer_entries_than_its_tree():
     raw = stored_basket([raw_entries(np.arange(3, dtype=np.int32))], branch)
     reader_of(raw, branch, 3)
     assert branch.stored is not None
-    source = ByteSource(None, None)
+    source = ByteSource(None, None, 0)
     with pytest.raises(SourceError, match=r"^a\.root, branch b has 3 entries, its tree 5; fill it, or leave it out$"):
         BasketReader(branch, source, where="a.root", num_entries=5, pool=LayoutPool())
     branch.stored = StoredBaskets(np.array([0]), np.array([], int), np.array([], int), ())

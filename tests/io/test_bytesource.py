@@ -22,7 +22,7 @@ def counted(spans: list[tuple[int, int]]) -> ByteSource:
         spans.append((start, stop))
         return DATA[start:stop]
 
-    return ByteSource(fetch, lambda asked: [fetch(*span) for span in asked])
+    return ByteSource(fetch, lambda asked: [fetch(*span) for span in asked], len(DATA))
 
 
 @given(RANGES, st.integers(0, 40), st.integers(1, 200))
@@ -88,3 +88,42 @@ def test_a_read_that_the_system_refuses_is_told(tmp_path, monkeypatch):
             source(10, 20)
     with pytest.raises(SourceError, match="cannot be read: No such file"), open_local(tmp_path / "b"):
         pass
+
+
+def test_a_file_that_changes_while_it_is_open_is_told(tmp_path):
+    path = tmp_path / "a"
+    changes = {
+        "cut short": lambda: os.truncate(path, 50),
+        "written to": lambda: path.write_bytes(DATA[::-1]),
+        "longer": lambda: path.open("ab").write(b"x"),
+    }
+    for change in changes.values():
+        path.write_bytes(DATA)
+        os.utime(path, (1e9, 1e9))
+        said = pytest.raises(SourceError, match=r"a: changed while it was read; start again when nothing writes to it$")
+        with said, open_local(path) as source:  # which is told again at the end
+            assert source(0, 10) == DATA[:10]
+            change()
+            with pytest.raises(SourceError, match=r"a: changed while it was read"):
+                source(10, 20)
+
+
+def test_a_file_that_is_replaced_while_it_is_open_is_told_at_the_end(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(DATA)
+    said = pytest.raises(SourceError, match=r"a: changed while it was read")
+    with said, open_local(path) as source:
+        (tmp_path / "b").write_bytes(DATA)
+        (tmp_path / "b").replace(path)
+        assert source(10, 20) == DATA[10:20]  # of the file that was opened
+    with open_local(path) as source:
+        path.unlink()
+        assert source(10, 20) == DATA[10:20]
+
+
+def test_another_fault_is_not_hidden_by_a_change(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(DATA)
+    with pytest.raises(KeyError), open_local(path):
+        path.write_bytes(b"")
+        raise KeyError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hepfilter.errors import SourceError
-from hepfilter.io.checksum import FileFacts, file_facts
+from hepfilter.io.checksum import FileFacts, file_facts, open_unchanged
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
 from hepfilter.io.writing import Column, create_root
@@ -78,3 +78,14 @@ def test_a_tree_whose_record_is_gone_is_a_source_error(tmp_path):
 def test_real_files_are_all_different(shared_data):
     paths = sorted(shared_data.glob("*.root"))
     assert len({facts(path).checksum for path in paths}) == len(paths) > 20
+
+
+def test_a_file_that_is_another_now_is_refused(tmp_path):
+    source = Source(str(make(tmp_path / "a.root")))
+    known = facts(Path(source.path))
+    for expected in (known, None):
+        with open_unchanged(source, expected) as file:
+            assert file.table_names == ("Events", "Runs")
+    make(tmp_path / "a.root")
+    with pytest.raises(SourceError, match=r"a\.root: changed since its events were chosen"):
+        open_unchanged(source, known).__enter__()

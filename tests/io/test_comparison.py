@@ -12,7 +12,7 @@ import pytest
 from hepfilter.errors import SourceError
 from hepfilter.io.baskets import Entries, basket_payload
 from hepfilter.io.comparison import Compared, ComparisonPlan, EntryDifference, Match, compare_entries
-from hepfilter.io.copying import CopyPlan, cut_groups
+from hepfilter.io.copy_plan import CopyPlan, cut_groups
 from hepfilter.io.layout import LayoutMerger
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source

@@ -3,7 +3,6 @@
 import datetime
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import uproot
 
 from hepfilter.errors import OutputError, UsageError
 from hepfilter.io.compression import parse_compression
-from hepfilter.io.container import RootFile, pack_time, refuse_output
+from hepfilter.io.container import RootFile, pack_time
 from hepfilter.io.writing import Column, create_root, write_string
 
 
@@ -66,33 +65,6 @@ def test_time_is_packed_as_tdatime_does():
     code = pack_time(datetime.datetime(2026, 11, 23, 19, 30, 59))
     fields = [code >> 26, code >> 22 & 15, code >> 17 & 31, code >> 12 & 31, code >> 6 & 63, code & 63]
     assert fields == [31, 11, 23, 19, 30, 59]
-
-
-def test_devices_and_dangling_links_are_no_outputs(tmp_path):
-    with pytest.raises(OutputError, match=r"/dev/null: is no plain file"):
-        refuse_output(Path("/dev/null"), force=True)
-    (tmp_path / "link.root").symlink_to(tmp_path / "gone.root")
-    with pytest.raises(OutputError, match=r"link.root: exists"):
-        refuse_output(tmp_path / "link.root", force=False)
-    refuse_output(tmp_path / "new.root", force=False)
-
-
-def test_force_replaces_files_and_links_but_no_folder(tmp_path):
-    (tmp_path / "folder.root").mkdir()
-    (tmp_path / "file.root").write_text("older")
-    (tmp_path / "to_file.root").symlink_to(tmp_path / "file.root")
-    (tmp_path / "to_folder.root").symlink_to(tmp_path / "folder.root")
-    (tmp_path / "to_nothing.root").symlink_to(tmp_path / "gone.root")
-    for name in ("folder.root", "to_folder.root"):
-        for force in (True, False):
-            with pytest.raises(OutputError, match=rf"{name}: is no plain file; give another name"):
-                refuse_output(tmp_path / name, force=force)
-    for name in ("file.root", "to_file.root", "to_nothing.root"):
-        refuse_output(tmp_path / name, force=True)
-        with pytest.raises(OutputError, match=rf"{name}: exists; .* or --force to replace it"):
-            refuse_output(tmp_path / name, force=False)
-    with pytest.raises(OutputError, match=r"a\.root: there is no folder .*gone; make it first"):
-        refuse_output(tmp_path / "gone" / "a.root", force=True)
 
 
 def test_a_signal_between_making_a_file_and_its_with_leaves_nothing(tmp_path):

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hepfilter.io.compression import Compression
-from hepfilter.io.copying import CopyPlan, Piece, cluster_baskets, cut_groups, plan_clusters
+from hepfilter.io.copy_plan import CopyPlan, Piece, cut_groups, plan_clusters
+from hepfilter.io.copying import cluster_baskets
 from hepfilter.io.layout import LayoutMerger
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source

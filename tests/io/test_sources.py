@@ -261,3 +261,32 @@ def test_sources_are_light() -> None:
     code = "import sys, hepfilter.io.sources; print([m for m in ('pydantic', 'yaml', 'numpy') if m in sys.modules])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_replicas_are_one_file_everywhere(catalogue: Path) -> None:
+    folder = catalogue.parent
+    remote = "root://h//x.root"
+    (folder / "list.txt").write_text(f"{remote}|sub/c.root:Events\n")
+    (folder / "own.yaml").write_text(f"datasets: {{A: {{files: ['{remote}|b.root:T']}}}}")
+    (folder / "a|b.root").write_text("")
+    assert expand_sources([f"b.root|{remote}|s3://b/x.root"]) == [Source("b.root", replicas=(remote, "s3://b/x.root"))]
+    assert expand_sources([f"{remote}:Events|b.root"]) == [Source(remote, "Events", replicas=("b.root",))]
+    assert expand_sources(["@list.txt"]) == [Source(remote, "Events", replicas=("sub/c.root",))]
+    assert expand_sources(["own.yaml"]) == [Source(remote, "T", "A", ("b.root",))]
+    assert expand_sources(["a|b.root"]) == [Source("a|b.root")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gone.root|none.root", r"^gone\.root: no such file in any of its 2 replicas$"),
+        ("b.root|", r"^b\.root\|: '' is no address; write a\.root\|b\.root$"),
+        ("root://h//a.root:T|b.root:U", r"^root://h//a\.root: replicas name the trees T and U; name it once$"),
+        ("b.root|sub", r"^sub: replicas are listed one by one; a folder or wildcard is none$"),
+        ("sub/*.root|b.root", r"^sub/\*\.root: replicas are listed one by one; a folder or wildcard is none$"),
+        ("b.root|b.root", r"^b\.root: given twice"),
+    ],
+)
+def test_replicas_that_are_refused(catalogue: Path, text: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        expand_sources([text])

@@ -7,6 +7,7 @@ from hepfilter.config.graph import Edges, GraphSpecification, load_graph_specifi
 from hepfilter.config.model import Architecture, DeepSetsArchitecture, EdgeConvArchitecture, TransformerArchitecture
 from hepfilter.graphs.build import build_padded
 from hepfilter.models.network import GraphNetwork
+from hepfilter.models.normed import NormedLinear
 from tests.graph_records import network, random_record, small_objects_particles, small_particles
 from tests.model_checks import TOLERANCE, ModelChecks, dense
 
@@ -19,13 +20,16 @@ GRAPHS: dict[str, GraphSpecification] = {
 ARCHITECTURES: dict[str, Architecture] = {
     "edgeconv": EdgeConvArchitecture(width=16, layers=2, head_width=16),
     "dynamic": EdgeConvArchitecture(width=16, layers=3, head_width=16, dynamic=True),
+    "batch-norm": EdgeConvArchitecture(width=16, layers=2, head_width=16, norm="batch"),
+    "dynamic-batch-norm": EdgeConvArchitecture(width=16, layers=2, head_width=16, norm="batch", dynamic=True),
     "transformer": TransformerArchitecture(width=16, heads=2, layers=2, class_layers=2, pair_width=8, head_width=16),
     "deepsets": DeepSetsArchitecture(width=16, layers=2, head_width=16),
 }
 CASES = [
-    *((kind, graph) for kind in ("edgeconv", "transformer") for graph in GRAPHS),
+    *((kind, graph) for kind in ("edgeconv", "batch-norm", "transformer") for graph in GRAPHS),
     ("dynamic", "particles"),
     ("dynamic", "objects-particles"),
+    ("dynamic-batch-norm", "particles"),
 ]
 
 
@@ -41,6 +45,11 @@ def built(kind: str, graph: str) -> GraphNetwork:
         for name, weight in model.named_parameters():
             if name.startswith("pair_bias"):
                 weight *= 2  # pairs matter by far more than rounding
+        generator = torch.Generator().manual_seed(5)
+        for module in model.modules():
+            if isinstance(module, NormedLinear):  # averages as if it had learnt
+                module.mean.uniform_(-0.5, 0.5, generator=generator)
+                module.variance.uniform_(0.2, 1.0, generator=generator)
     return model
 
 

@@ -1,5 +1,6 @@
 import json
 import math
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ from hepfilter.simulation import scheduling
 from hepfilter.simulation.blocks import BlockTask, MadeBlock, make_block
 from hepfilter.simulation.nano import event_columns
 from hepfilter.simulation.sample import PROCESS_TABLE, SampleReport, _efficiency, simulate
-from hepfilter.simulation.scheduling import BlockTally
+from hepfilter.simulation.scheduling import BlockTally, Progress
 from hepfilter.simulation.store import open_store
 
 # A Z to muons and a parton that recoils, without shower and hadrons: 2000 events a second, and the Z of the hard
@@ -330,10 +331,10 @@ if __name__ == "__main__":
 """
 
 
-def long_sample(output: str | Path, *, workers: int = 1) -> SampleReport:
+def long_sample(output: str | Path, *, workers: int = 1, progress: Progress | None = None) -> SampleReport:
     """Some seven blocks, of a process without a filter and one with."""
     productions = [Production(_card("plain"), 2000), Production(_card("cut", generator_filter=Z_ABOVE_40), 400)]
-    return simulate(productions, seed=3, output=output, workers=workers)
+    return simulate(productions, seed=3, output=output, workers=workers, progress=progress)
 
 
 @pytest.fixture(scope="module")
@@ -379,6 +380,21 @@ def test_a_killed_sample_goes_on_where_it_was(
     taken_up = {(name, block) for name, _, block, _ in (path.stem.split("-") for path in finished)}
     assert len(made) == len(set(made)) > 0
     assert not {(name, f"{block:06}") for name, block in made} & taken_up
+    assert [path.name for path in tmp_path.iterdir()] == ["o.root"]
+
+
+def test_a_killed_worker_costs_nothing(tmp_path: Path, undisturbed: dict[str, ak.Array]) -> None:
+    killed: list[int | None] = []
+
+    def kill_one(process: str, events: int) -> None:
+        if len(killed) < 2:
+            (victim, *_) = multiprocessing.active_children()
+            killed.append(victim.pid)
+            victim.kill()
+
+    report = long_sample(tmp_path / "o.root", workers=2, progress=kill_one)
+    assert len(set(killed)) == 2
+    assert _same(_content(report.output), undisturbed)
     assert [path.name for path in tmp_path.iterdir()] == ["o.root"]
 
 

@@ -15,9 +15,11 @@ from hepfilter.errors import SimulationError, WorkerError
 from hepfilter.simulation import scheduling
 from hepfilter.simulation.blocks import BLOCK_EVENTS, BlockTask, MadeBlock
 from hepfilter.simulation.nano import NanoBlock
-from hepfilter.simulation.scheduling import BlockTally, ProcessPlan, make_all
+from hepfilter.simulation.scheduling import BlockTally, ProcessPlan, generation, make_all
 from hepfilter.simulation.store import BlockStore
-from hepfilter.work.executors import InProcess, open_executor
+from hepfilter.work.execution import Execution, open_executor
+from hepfilter.work.processes import InProcess
+from hepfilter.work.tasks import Done, Job, Task
 
 FILTER = ({"pdg_id": [23], "pt_min": 30},)
 
@@ -128,11 +130,15 @@ def _quick_block(task: BlockTask) -> MadeBlock:
     return MadeBlock(NanoBlock(events, {}, {}, {}), np.arange(events), np.ones(task.events), 0.0, 0.0)
 
 
+def _in_process(folder: Path) -> InProcess:
+    return InProcess(generation(BlockStore(folder)))
+
+
 def test_progress_ends_at_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduling, "make_block", _quick_block)
     told: list[tuple[str, int]] = []
     plans = [_plan(1100, name="plain"), _plan(350, name="cut", filtered=True)]
-    make_all(plans, BlockStore(tmp_path), InProcess(), slots=1, progress=lambda name, n: told.append((name, n)))
+    make_all(plans, _in_process(tmp_path), progress=lambda name, n: told.append((name, n)))
     assert told == [("plain", 500), ("plain", 500), ("plain", 100), ("cut", 200), ("cut", 140), ("cut", 10)]
 
 
@@ -145,12 +151,12 @@ def test_blocks_in_the_store_are_not_made_again(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(scheduling, "make_block", counted)
     store = BlockStore(tmp_path)
-    make_all([_plan(1000)], store, InProcess(), slots=1)
+    make_all([_plan(1000)], _in_process(tmp_path))
     assert made == [0, 1]
-    make_all([_plan(1000)], store, InProcess(), slots=1)
+    make_all([_plan(1000)], _in_process(tmp_path))
     assert made == [0, 1]
     store.path(_plan(1000).begin()).unlink()
-    make_all([_plan(1600)], store, InProcess(), slots=1)  # more events: what lies there is their beginning
+    make_all([_plan(1600)], _in_process(tmp_path))  # more events: what lies there is their beginning
     assert made == [0, 1, 0, 2, 3]
 
 
@@ -161,12 +167,39 @@ class _DeadlyStore(BlockStore):
         os._exit(9)
 
 
-def test_a_killed_worker_is_told(tmp_path: Path) -> None:
+def test_a_block_that_kills_its_workers_is_told(tmp_path: Path) -> None:
     with (
-        pytest.raises(WorkerError, match=r"a worker ended by itself: for lack of memory .*, or by a crash"),
-        open_executor(2) as executor,
+        pytest.raises(WorkerError, match=r"3 workers ended in the middle of it: for lack of memory .*, or by a crash"),
+        open_executor(Execution(2), Job(_DeadlyStore, (tmp_path,))) as executor,
     ):
-        make_all([_plan(2000)], _DeadlyStore(tmp_path), executor, slots=3)
+        make_all([_plan(400)], executor)
+
+
+class _Reversed:
+    """An executor that ends what was begun last, with as many slots as it is given; it runs it by `executor`."""
+
+    def __init__(self, executor: InProcess, slots: int) -> None:
+        self.slots, self._executor, self._begun, self.most = slots, executor, list[Task](), 0
+
+    def submit(self, task: Task) -> None:
+        self._begun.append(task)
+        self.most = max(self.most, len(self._begun))
+
+    def wait(self) -> list[Done]:
+        self._executor.submit(self._begun.pop())
+        return self._executor.wait()
+
+
+@pytest.mark.parametrize("slots", [1, 3, 8])
+def test_all_slots_are_used_while_a_process_needs_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    monkeypatch.setattr(scheduling, "make_block", _quick_block)
+    plans = [_plan(1600, name="plain"), _plan(900, name="cut", filtered=True)]
+    executor = _Reversed(_in_process(tmp_path), slots)
+    make_all(plans, executor)
+    assert executor.most == slots
+    assert plans[0].kept == 1600 and plans[1].kept >= 900
 
 
 def test_a_plan_knows_the_weights_and_places_of_its_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,10 +208,10 @@ def test_a_plan_knows_the_weights_and_places_of_its_blocks(tmp_path: Path, monke
         return MadeBlock(NanoBlock(len(place), {}, {}, {}), place, np.arange(task.events) + 0.5, 0.0, 0.0)
 
     monkeypatch.setattr(scheduling, "make_block", weighted)
-    store, first, again = BlockStore(tmp_path), _plan(300, filtered=True), _plan(300, filtered=True)
-    make_all([first], store, InProcess(), slots=1)
+    first, again = _plan(300, filtered=True), _plan(300, filtered=True)
+    make_all([first], _in_process(tmp_path))
     monkeypatch.setattr(scheduling, "make_block", None)  # the second time all comes from the store
-    make_all([again], store, InProcess(), slots=1)
+    make_all([again], _in_process(tmp_path))
     for plan in (first, again):
         assert (plan.kept, sorted(plan.finished)) == (500, [0, 1])
         for block, made in plan.finished.items():

@@ -87,13 +87,13 @@ def split(source: Path, folder: Path, seed: int) -> list[Path]:
 def test_ten_orders_splittings_and_worker_counts_decide_alike(
     source: Path, tmp_path: Path, untrained_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hepfilter.io.copying._BYTES_PER_WORKER", 1.0)  # so that workers really start
+    monkeypatch.setattr("hepfilter.io.copy_plan._BYTES_PER_WORKER", 1.0)  # so that workers really start
     asked, results, thresholds = recipe(untrained_model), list[dict[int, bytes]](), set()
     variants = [(None, 1000, 1, None), (None, 37, 3, None), (None, 1000, 1, 25)]
     variants += [(seed, unit, 2 if seed == 4 else 1, 40 if seed % 2 else None)
                  for seed, unit in zip(range(1, 8), (1000, 64, 13, 1000, 7, 50, 29), strict=True)]  # fmt: skip
     for number, (seed, unit, workers, size) in enumerate(variants):
-        monkeypatch.setattr("hepfilter.skim.survey.UNIT_ENTRIES", unit)
+        monkeypatch.setattr("hepfilter.skim.file_reading.UNIT_ENTRIES", unit)
         inputs = [source] if seed is None else split(source, tmp_path, seed)
         one = Recipe(trigger=asked.trigger, split_events=size)
         report = skim(inputs, tmp_path / f"out{number}.root", one, workers=workers)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import awkward as ak
@@ -37,8 +38,10 @@ class Toy:
 @pytest.fixture(scope="module", autouse=True)
 def toy_scores() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hepfilter.skim.first_pass.open_scores", lambda recipe, device: ModelSource(Toy(), "toy"))  # type: ignore[arg-type]
-        patch.setattr("hepfilter.skim.survey.UNIT_ENTRIES", 1000)
+        patch.setattr("hepfilter.skim.file_reading.open_scores", lambda *_: ModelSource(Toy(), "toy"))  # type: ignore[arg-type]
+        patch.setattr("hepfilter.skim.file_reading.UNIT_ENTRIES", 1000)
+        known = SimpleNamespace(model_hash="e" * 32, calibration=None)
+        patch.setattr("hepfilter.skim.journal.read_metadata", lambda name: known)
         yield
 
 
@@ -184,6 +187,7 @@ class ThreeScores(Toy):
     """What the menu uses, what it does not, and what says nothing new."""
 
     names = ("interest", "count", "pvalue")
+    facts: Mapping[str, Any] = {**Toy.facts, "scores": names}
 
     def score_heads(self, record: ak.Array) -> dict[str, np.ndarray]:
         found = super().score_heads(record)
@@ -193,7 +197,7 @@ class ThreeScores(Toy):
 
 def test_every_score_of_the_model_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = ModelSource(ThreeScores(), "toy")  # type: ignore[arg-type]
-    monkeypatch.setattr("hepfilter.skim.first_pass.open_scores", lambda recipe, device: source)
+    monkeypatch.setattr("hepfilter.skim.file_reading.open_scores", lambda *_: source)
     asked = Recipe(trigger=Trigger(menu("warn")))
     path = sample(tmp_path / "a.root", seed=1)
     report = lock_menu([str(path)], asked, tmp_path / "m.lock", progress=lambda *_: None)

@@ -91,7 +91,7 @@ def assert_same_events(sources: list[str], path: Path, where: str = "nMuon >= 2"
 @pytest.mark.parametrize("wanted", KINDS)
 @pytest.mark.parametrize("workers", [1, 3])
 def test_events_of_several_files_become_the_other_kind(sources, tmp_path, monkeypatch, wanted, workers):
-    monkeypatch.setattr("hepfilter.io.copying._BYTES_PER_WORKER", 1)
+    monkeypatch.setattr("hepfilter.io.copy_plan._BYTES_PER_WORKER", 1)
     monkeypatch.setattr(TreeWriter, "CLUSTER_BYTES", 2000)
     monkeypatch.setattr(NTupleWriter, "CLUSTER_BYTES", 2000)
     out = tmp_path / "out.root"

@@ -19,7 +19,7 @@ from hepfilter.io.writing import Column, create_root
 from hepfilter.skim import merging
 from hepfilter.skim.pipeline import skim
 from hepfilter.skim.recipe import Recipe
-from hepfilter.work.streams import open_streams
+from hepfilter.work.execution import open_executor
 from tests.io.rntuples import make_ntuple
 from tests.io.test_copying import assert_same_tree, entry_bytes
 from tests.nano import make_nano
@@ -286,14 +286,14 @@ def test_outputs_are_guarded(folder, tmp_path):
 def test_small_clusters_and_processes_give_the_same(folder, tmp_path, monkeypatch, cluster_bytes):
     processes = []
 
-    def spy(generate, arguments):
-        processes.append(len(arguments))
-        return open_streams(generate, arguments)
+    def spy(execution, job):
+        processes.append(execution.workers)
+        return open_executor(execution, job)
 
-    monkeypatch.setattr("hepfilter.skim.merging.open_streams", spy)
+    monkeypatch.setattr("hepfilter.skim.merging.open_executor", spy)
     merge(skims(folder), tmp_path / "one.root", workers=3)
     monkeypatch.setattr(TreeWriter, "CLUSTER_BYTES", cluster_bytes)
-    monkeypatch.setattr("hepfilter.io.copying._BYTES_PER_WORKER", 1)
+    monkeypatch.setattr("hepfilter.io.copy_plan._BYTES_PER_WORKER", 1)
     merge(skims(folder), tmp_path / "many.root", workers=3)
     assert processes == [1, 3]  # so few bytes are not worth a process
     with uproot.open(tmp_path / "one.root") as old, uproot.open(tmp_path / "many.root") as new:

@@ -56,7 +56,7 @@ def test_the_choice_is_the_same_however_events_are_split(tmp_path, untrained_mod
         assert file["Events"].num_entries == 300
     results = set()
     for unit in (1000, 64, 13):
-        monkeypatch.setattr("hepfilter.skim.survey.UNIT_ENTRIES", unit)
+        monkeypatch.setattr("hepfilter.skim.file_reading.UNIT_ENTRIES", unit)
         for inputs in ([whole], parts):
             out = tmp_path / "out.root"
             skim(

@@ -1,5 +1,9 @@
-"""Skims over HTTP and XRootD: what is read of a remote file, and what is said where it cannot be."""
+"""Skims over HTTP, XRootD and S3: what is read of a remote file, and what is said where it cannot be."""
 
+import signal
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +11,13 @@ import pytest
 import uproot
 
 from hepfilter.errors import SourceError
+from hepfilter.io.remote import replicas
+from hepfilter.io.remote.limits import RemoteLimits
 from hepfilter.io.writing import Column, create_root
 from hepfilter.skim.pipeline import skim
 from hepfilter.skim.recipe import Recipe
 from tests.nano import make_nano
-from tests.servers import has_xrootd, http_server, xrootd_server
+from tests.servers import has_xrootd, http_server, s3_environment, s3_server, xrootd_server
 
 SERVERS = ["http", pytest.param("xrootd", marks=pytest.mark.skipif(not has_xrootd(), reason="XRootD is not installed"))]
 
@@ -22,7 +28,7 @@ def serve(request, tmp_path):
     (tmp_path / "data").mkdir()
     if request.param == "http":
         return tmp_path / "data", http_server(tmp_path / "data")
-    return tmp_path / "data", xrootd_server(tmp_path / "data", tmp_path / "server")
+    return tmp_path / "data", xrootd_server(tmp_path / "data")
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -93,7 +99,85 @@ def test_a_file_that_the_server_lacks_is_one_line(serve, tmp_path):
 def test_a_server_without_ranges_is_told(tmp_path):
     (tmp_path / "data").mkdir()
     make_nano(tmp_path / "data" / "in.root", 50)
-    said = r"in\.root: its server sends the whole file where a part is asked for; copy the file first"
+    said = r"in\.root: cannot be opened: its server sends the whole file where a part is asked for; copy the file first"
     with http_server(tmp_path / "data", ranges=False) as served, pytest.raises(SourceError, match=said):
         skim([f"{served.address}in.root"], tmp_path / "out.root", Recipe(where="nMuon >= 1"))
     assert not (tmp_path / "out.root").exists()
+
+
+@pytest.fixture
+def short_limits(monkeypatch):
+    """Limits of a second, and no memory of servers that failed."""
+    for name, value in RemoteLimits(open=1, read=1, attempts=4, pause=0.3).to_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(replicas, "_failed", {})
+
+
+class Once:
+    """Does something when it is first told of progress, in the middle of a skim."""
+
+    def __init__(self, *actions: Callable[[], object]) -> None:
+        self.actions = list(actions)
+
+    def __call__(self, *_: object) -> None:
+        while self.actions:
+            self.actions.pop(0)()
+
+
+def later(action: Callable[..., object], *arguments: object) -> Callable[[], None]:
+    """What begins an action 0.4 s later."""
+    return threading.Timer(0.4, action, arguments).start
+
+
+@pytest.mark.skipif(not has_xrootd(), reason="XRootD is not installed")
+@pytest.mark.parametrize("fault", ["stopped", "killed", "dead"])
+def test_a_server_that_fails_during_a_skim_changes_nothing(short_limits, tmp_path, fault):
+    (tmp_path / "data").mkdir()
+    local = wide_file(tmp_path / "data" / "in.root")
+    recipe = Recipe(where="event % 2500 == 7")
+    skim([str(local)], tmp_path / "local.root", recipe)
+    with xrootd_server(tmp_path / "data") as server, http_server(tmp_path / "data") as other:
+        actions = {
+            "stopped": (lambda: server.send(signal.SIGSTOP), later(server.send, signal.SIGCONT)),
+            "killed": (lambda: server.send(signal.SIGKILL), later(server.start)),
+            "dead": (lambda: server.send(signal.SIGKILL),),
+        }
+        progress = Once(*actions[fault])
+        address = f"{server.address}in.root" + (f"|{other.address}in.root" if fault == "dead" else "")
+        report = skim([address], tmp_path / "remote.root", recipe, progress=progress)
+        assert not progress.actions
+        assert (sum(other.sent) > 100_000) == (fault == "dead")
+    assert report.written == 4
+    assert contents(tmp_path / "remote.root") == contents(tmp_path / "local.root")
+
+
+@pytest.mark.skipif(not has_xrootd(), reason="XRootD is not installed")
+def test_a_server_that_is_gone_is_one_line_in_bounded_time(short_limits, tmp_path):
+    (tmp_path / "data").mkdir()
+    make_nano(tmp_path / "data" / "in.root", 50)
+    with xrootd_server(tmp_path / "data") as server:
+        server.send(signal.SIGSTOP)
+        start = time.monotonic()
+        with pytest.raises(
+            SourceError, match=r"in\.root: cannot be opened: .* \(4 attempts\); try again later"
+        ) as caught:
+            skim([f"{server.address}in.root"], tmp_path / "out.root", Recipe(where="nMuon >= 0"))
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - start < 12
+    assert not (tmp_path / "out.root").exists()
+
+
+def test_an_object_in_s3_gives_what_the_local_file_gives(monkeypatch, tmp_path):
+    boto3 = pytest.importorskip("boto3")
+    make_nano(tmp_path / "in.root", 500)
+    recipe = Recipe(where="nMuon >= 2")
+    skim([str(tmp_path / "in.root")], tmp_path / "local.root", recipe)
+    with s3_server() as endpoint:
+        for name, value in s3_environment(endpoint).items():
+            monkeypatch.setenv(name, value)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="skims")
+        client.put_object(Bucket="skims", Key="a/in.root", Body=(tmp_path / "in.root").read_bytes())
+        report = skim(["s3://skims/a/in.root:Events"], tmp_path / "remote.root", recipe, workers=2)
+    assert report.read == 500
+    assert contents(tmp_path / "remote.root") == contents(tmp_path / "local.root")

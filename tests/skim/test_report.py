@@ -5,7 +5,7 @@ from hepfilter.skim.report import CutflowStep, FileCount, OutputCount, SkimRepor
 
 def counted_file(dataset: str | None, *steps: tuple[str, int, float | None]) -> FileCount:
     flow = tuple(CutflowStep(*step) for step in steps)
-    return FileCount("in.root", dataset, "nanoaod", "Events", "uuid", 1, "sum", flow)
+    return FileCount("in.root", dataset, "nanoaod", "Events", "uuid", 1, "sum", flow[0].events, flow)
 
 
 A = counted_file("a", ("read", 10, 5.0), ("where", 4, 2.0))

@@ -84,7 +84,7 @@ def test_the_output_is_that_of_the_model(folder, tmp_path, recipe):
 def test_order_and_chunks_leave_no_trace(folder, tmp_path, monkeypatch):
     scores, results = str(folder / "scores.parquet"), set()
     for unit, names in zip((1000, 64, 13, 1000, 7, 50), permutations("012"), strict=True):
-        monkeypatch.setattr("hepfilter.skim.survey.UNIT_ENTRIES", unit)
+        monkeypatch.setattr("hepfilter.skim.file_reading.UNIT_ENTRIES", unit)
         inputs = [folder / f"{name}.root" for name in names]
         skim(inputs, tmp_path / "o.root", Recipe(keep=Fraction(1, 7), scores=scores), force=True)
         with uproot.open({tmp_path / "o.root": "Events"}) as tree:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hepfilter.io.copying import Cluster, ClusterBaskets, Piece
+from hepfilter.io.copy_plan import Cluster, Piece
+from hepfilter.io.copying import ClusterBaskets
 from hepfilter.skim.added import ENTRY, INTEREST, PASSED, AddedValues, added_columns
+from hepfilter.skim.cluster_copy import Write
 from hepfilter.skim.transfer import TreeTransfer
 
 
@@ -60,6 +62,18 @@ class Output:
         self.written.append((count, baskets, {name: values.tolist() for name, values in columns.items()}))
 
 
+class Copies:
+    """Stands for a ClusterCopy: each cluster in two groups, whose baskets are numbers."""
+
+    def __init__(self, clusters: list[Cluster]) -> None:
+        self.plan = SimpleNamespace(clusters=clusters, layout=None)
+
+    def run(self, output: int, write: Write) -> None:
+        for number, cluster in enumerate(self.plan.clusters):
+            if cluster.output == output:
+                write(cluster, [ClusterBaskets([group * 10 + number], 100 + group) for group in range(2)])
+
+
 def test_an_output_gets_its_clusters_with_the_values_of_all_their_pieces():
     other = added([0, 2], [7.0, 8.0])
     clusters = [
@@ -67,13 +81,12 @@ def test_an_output_gets_its_clusters_with_the_values_of_all_their_pieces():
         Cluster(1, (Piece(0, np.array([9])), Piece(1, np.array([0, 2])))),
         Cluster(1, (Piece(1, np.array([2])),)),
     ]
-    streams = [iter([ClusterBaskets([group * 10 + n], 100 + group) for n in range(3)]) for group in range(2)]
-    transfer = TreeTransfer(SimpleNamespace(clusters=clusters, layout=None), streams, [SCORED, other])
+    transfer, counts = TreeTransfer(Copies(clusters), [SCORED, other]), []
     first, second = Output(), Output()
-    assert list(transfer.write(first, 0)) == [2]
-    assert transfer.bytes_read == 201
-    assert list(transfer.write(second, 1)) == [3, 1]
-    assert transfer.bytes_read == 603
+    transfer.write(first, 0, counts.append)
+    assert (counts, transfer.bytes_read) == ([2], 201)
+    transfer.write(second, 1, counts.append)
+    assert (counts, transfer.bytes_read) == ([2, 3, 1], 603)
     assert [baskets for _, baskets, _ in first.written + second.written] == [[0, 10], [1, 11], [2, 12]]
     assert second.written[0][2][ENTRY.name] == [9, 0, 2]
     assert second.written[0][2][INTEREST.name] == [3.0, 7.0, 8.0]

@@ -1,5 +1,6 @@
 """The loss, and which weights a fit returns."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from hepfilter.config.graph import load_graph_specification
-from hepfilter.config.model import ModelDefinition
+from hepfilter.config.model import EdgeConvArchitecture, ModelDefinition
 from hepfilter.config.training import Fit
 from hepfilter.errors import TrainingError, UsageError
 from hepfilter.graphs.labelled import SplitData, read_labelled, split_data
@@ -49,6 +50,19 @@ def test_the_loss_is_the_weighted_cross_entropy(parts: SplitData) -> None:
     log_p = model.forward_padded(data.graphs).log_softmax(1)
     expected = -(weights * log_p[torch.arange(len(target)), target]).mean()
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_with_batch_norm_the_whole_batch_learns_at_once(parts: SplitData) -> None:
+    """Not bucket by bucket; and so do the events of an evaluation, by the averages."""
+    model = network(OBJECTS, architecture=EdgeConvArchitecture(width=16, layers=2, head_width=16, norm="batch"))
+    data, other = parts.validation, copy.deepcopy(model)
+    assert len(list(data.graphs.buckets())) > 1
+    target = torch.from_numpy(targets(data.labels, CLASSES))
+    batch = Batch(data.graphs, target, torch.ones(len(target)), torch.zeros(len(target)))
+    for training in (True, False):
+        found = Classifier(model.train(training), Fit(), steps=1)._loss(batch)
+        expected = torch.nn.functional.cross_entropy(other.train(training).forward_padded(data.graphs), target)
+        assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_the_weights_are_those_of_the_best_epoch(parts: SplitData) -> None:

@@ -3,18 +3,16 @@
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from hepfilter.errors import SourceError, WorkerError
-from hepfilter.work import streams
+from hepfilter.work import children
 from hepfilter.work.streams import open_streams
+from tests.work.test_children import children_of_a_killed_script
 
 
 def count(start: int, stop: int) -> Iterator[int]:
@@ -42,7 +40,7 @@ def own_process(_: int) -> Iterator[int]:
 
 @pytest.fixture(params=["fork", "spawn"])
 def method(request, monkeypatch):
-    monkeypatch.setattr(streams, "_may_fork", lambda: request.param == "fork")
+    monkeypatch.setattr(children, "may_fork", lambda: request.param == "fork")
     return request.param
 
 
@@ -94,42 +92,15 @@ def test_no_process_is_left_behind(method):
     assert multiprocessing.active_children() == []
 
 
+STREAMING = """
+import sys, multiprocessing
+from tests.work.test_streams import large, open_streams
+with open_streams(large, [(200,), (200,)]) as opened:
+    next(opened[0])
+    print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+    sys.stdin.read()
+"""
+
+
 def test_workers_end_when_their_parent_is_killed(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "import sys, os\n"
-        f"sys.path.insert(0, {str(Path.cwd())!r})\n"
-        "from tests.work.test_streams import large, open_streams\n"
-        "with open_streams(large, [(200,), (200,)]) as opened:\n"
-        "    import multiprocessing\n"
-        "    next(opened[0])\n"
-        "    print(*(child.pid for child in multiprocessing.active_children()), flush=True)\n"
-        "    sys.stdin.read()\n"
-    )
-    command = [sys.executable, str(script)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        children = [int(text) for text in parent.stdout.readline().split()]
-        assert len(children) == 2
-        parent.kill()
-    deadline = time.monotonic() + 20
-    while any(map(is_running, children)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(is_running, children))
-
-
-def is_running(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def test_there_is_no_fork_beside_threads_or_torch(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", sys)
-    assert not streams._may_fork()
-    monkeypatch.delitem(sys.modules, "torch")
-    monkeypatch.setattr(streams.threading, "active_count", lambda: 2)
-    assert not streams._may_fork()
-    monkeypatch.setattr(streams.threading, "active_count", lambda: 1)
-    assert streams._may_fork() == (sys.platform == "linux")
+    assert len(children_of_a_killed_script(STREAMING, tmp_path)) == 2

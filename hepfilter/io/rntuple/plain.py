@@ -1,7 +1,8 @@
 """Fields of an RNTuple as numbers: one, or lists of them, an entry, projected (``Muon_pt``) or not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from hepfilter.errors import SourceError, nearest
 from hepfilter.io.rntuple.format import COLLECTION, LEAF
 from hepfilter.io.rntuple.pages import ENCODINGS, Items
-from hepfilter.io.rntuple.reading import NTuple
+from hepfilter.io.rntuple.reading import Cluster, NTuple
 from hepfilter.io.rntuple.schema import Schema
 from hepfilter.io.rntuple.selection import ClusterReader
 from hepfilter.io.values import CHARACTER, Form, Index, Values
@@ -61,25 +62,41 @@ def read_plain(
         if not is_plain(ntuple, name):
             close = nearest(name, ntuple.field_names)
             raise SourceError(f"{ntuple.path}: ntuple {ntuple.name} has no field {name!r} of plain numbers{close}")
-    entries = np.arange(start, ntuple.num_entries if stop is None else min(stop, ntuple.num_entries))
-    found = read_values(ntuple, names, entries)
+    stop = ntuple.num_entries if stop is None else min(stop, ntuple.num_entries)
+    spans = [
+        (cluster, max(start - cluster.first, 0), min(stop - cluster.first, cluster.entries))
+        for cluster in ntuple.clusters
+    ]
+    parts = [(cluster, partial(np.arange, first, last)) for cluster, first, last in spans if first < last]
+    found = _read(ntuple, names, parts)
     return {name: (own.numbers, _offsets(own.counts[0]) if own.counts else None) for name, own in found.items()}
 
 
 def read_values(ntuple: NTuple, names: Sequence[str], entries: Index) -> dict[str, Values]:
     """The values of some entries (rising) of fields that `locate` finds. SourceError if a page is damaged."""
+    parts = []
+    for cluster in ntuple.clusters:
+        first, last = np.searchsorted(entries, (cluster.first, cluster.first + cluster.entries))
+        if first < last:
+            parts.append((cluster, partial(np.subtract, entries[first:last], cluster.first)))
+    return _read(ntuple, names, parts)
+
+
+def _read(
+    ntuple: NTuple, names: Sequence[str], parts: Sequence[tuple[Cluster, Callable[[], Index]]]
+) -> dict[str, Values]:
+    """The values of some entries of clusters, which are listed only after the cluster is known to hold them."""
     schema = ntuple.schema
     places = {name: place for name in names if (place := locate(schema, name)) is not None}
     fields = schema.with_parents(place.numbers[0] for place in places.values())
     found: dict[Slot, list[npt.NDArray[Any]]] = {}
-    for cluster in ntuple.clusters:
-        first, last = np.searchsorted(entries, (cluster.first, cluster.first + cluster.entries))
-        if first < last:
-            for chunk in ClusterReader(ntuple, cluster, fields).select(entries[first:last] - cluster.first):
-                column = schema.columns[chunk.column]
-                own = schema.field_columns[column.field][column.representation]
-                slot = column.field, own.index(chunk.column)
-                found.setdefault(slot, []).append(_numbers(schema, chunk.column, chunk.items))
+    for cluster, entries in parts:
+        reader = ClusterReader(ntuple, cluster, fields)
+        for chunk in reader.select(entries()):
+            column = schema.columns[chunk.column]
+            own = schema.field_columns[column.field][column.representation]
+            slot = column.field, own.index(chunk.column)
+            found.setdefault(slot, []).append(_numbers(schema, chunk.column, chunk.items))
     return {name: _join(place, found) for name, place in places.items()}
 
 

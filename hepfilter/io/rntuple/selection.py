@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from hepfilter.errors import SourceError
+from hepfilter.io.compression import most_unpacked
 from hepfilter.io.rntuple.columns import ColumnReader, Numbers, Spans, spread
 from hepfilter.io.rntuple.pages import ENCODINGS, Items
 from hepfilter.io.rntuple.reading import READ_FAULTS, Cluster, NTuple
 from hepfilter.wording import counted
 
-_MOST_UNSEEN = 2**27  # items of content without any column, or that came later
+_MOST_UNSEEN = 2**24  # items of content without any column, or that came later
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,29 @@ class ClusterReader:
             raise self._fault("its list of pages", error) from error
         self._pages = pages
         self._read = [number for number, column in enumerate(self._schema.columns) if column.field in fields]
-        self._limit = max([_MOST_UNSEEN, *(sum(page[0] for page in pages[number].pages) for number in self._read)])
+        self._limit = max([_MOST_UNSEEN, *map(self._count, self._read)])
         self._spans = Spans(ntuple.fetch, (pages[number] for number in self._read))
+        self._refuse_claims()
+
+    def _refuse_claims(self) -> None:
+        """SourceError if the cluster says that it has other entries than a top-level field that is read."""
+        for top in self._schema.tops:
+            active = self._active(top) if top in self._fields else []
+            try:
+                if active:
+                    self._reader(active[0], self._cluster.entries * self._schema.fields[top].repetition)
+            except READ_FAULTS as error:
+                raise self._fault(f"field {self._schema.paths[top]}", error) from error
+
+    def _count(self, number: int) -> int:
+        """The items of a column; SourceError if one of its pages is too short for those that it claims."""
+        column, total = self._schema.columns[number], 0
+        for items, _, _, stored in self._pages[number].pages:
+            if (items * column.bits + 7) // 8 > most_unpacked(stored):
+                what = f"a page of {counted(stored, 'byte')} that claims {counted(items, 'item')}"
+                raise self._fault(f"field {self._schema.paths[column.field]}", ValueError(what))
+            total += items
+        return total
 
     @property
     def suppressed(self) -> frozenset[int]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from hepfilter.errors import OutputError
+from hepfilter.errors import OutputError, UnreadableEventsError
 from hepfilter.io.compression import pack
 from hepfilter.io.container import Key, RootFile
 from hepfilter.io.rntuple.clusters import LARGEST_KEY, ClusterBuilder
@@ -16,6 +16,7 @@ from hepfilter.io.rntuple.format import FOOTER, HEADER, PAGE_LIST, pack_list, pa
 from hepfilter.io.rntuple.pages import Items
 from hepfilter.io.rntuple.reading import ANCHOR, NTuple
 from hepfilter.io.rntuple.selection import ClusterReader
+from hepfilter.io.values import Index
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -76,11 +77,17 @@ class NTupleWriter:
         return self._flushed + self._cluster.entries
 
     def copy(
-        self, source: NTuple, kept: npt.NDArray[np.bool_], extra: Mapping[str, npt.NDArray[Any]] | None = None
+        self,
+        source: NTuple,
+        kept: npt.NDArray[np.bool_],
+        extra: Mapping[str, npt.NDArray[Any]] | None = None,
+        *,
+        number: int = 0,
     ) -> None:
         """Append the entries of `source` where `kept` is true; `extra` holds their added columns, one value each.
 
-        OutputError if its fields are not those of the first source; SourceError if a page is damaged.
+        OutputError if its fields are not those of the first source; UnreadableEventsError of input `number` if a page
+        is damaged.
         """
         if len(kept) != source.num_entries:
             what = f"{counted(len(kept), 'decision')} for {counted(source.num_entries, 'entry')}"
@@ -93,18 +100,27 @@ class NTupleWriter:
             first, last = (int(n) for n in np.searchsorted(chosen, (cluster.first, cluster.first + cluster.entries)))
             if first == last:
                 continue
-            reader = ClusterReader(source, cluster, fields)
-            suppressed = frozenset(numbers[column] for column in reader.suppressed if column in numbers)
-            step = max(1, int(self.CLUSTER_BYTES / max(reader.bytes_per_entry, 1.0)))
-            for start in range(first, last, step):
-                stop = min(start + step, last)
-                if suppressed != self._cluster.suppressed or self._cluster.bytes >= self.CLUSTER_BYTES:
-                    self._flush(suppressed)
-                for chunk in reader.select(chosen[start:stop] - cluster.first):
-                    self._cluster.add(numbers[chunk.column], chunk.items)
-                for column, values in enumerate(added, start=len(self._copied.columns)):
-                    self._cluster.add_values(column, values[start:stop])
-                self._cluster.entries += stop - start
+            with UnreadableEventsError.locate(number, cluster.first, cluster.first + cluster.entries - 1):
+                reader = ClusterReader(source, cluster, fields)
+                self._copy_cluster(
+                    reader, numbers, chosen[first:last] - cluster.first, [values[first:last] for values in added]
+                )
+
+    def _copy_cluster(
+        self, reader: ClusterReader, numbers: Mapping[int, int], chosen: Index, added: Sequence[npt.NDArray[Any]]
+    ) -> None:
+        """Append chosen entries of one cluster; `numbers` are those of our columns, `added` the values of our own."""
+        suppressed = frozenset(numbers[column] for column in reader.suppressed if column in numbers)
+        step = max(1, int(self.CLUSTER_BYTES / max(reader.bytes_per_entry, 1.0)))
+        for start in range(0, len(chosen), step):
+            part = slice(start, start + step)
+            if suppressed != self._cluster.suppressed or self._cluster.bytes >= self.CLUSTER_BYTES:
+                self._flush(suppressed)
+            for chunk in reader.select(chosen[part]):
+                self._cluster.add(numbers[chunk.column], chunk.items)
+            for column, values in enumerate(added, start=len(self._copied.columns)):
+                self._cluster.add_values(column, values[part])
+            self._cluster.entries += len(chosen[part])
 
     def append(self, count: int, items: Iterable[Items], extra: Mapping[str, npt.NDArray[Any]] | None = None) -> None:
         """Append `count` entries from what is added to each column of the source's schema, in their order."""

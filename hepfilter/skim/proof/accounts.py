@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hepfilter.io.copying import Index
+from hepfilter.io.copy_plan import Index
 from hepfilter.io.histogram import stream_cutflow
 from hepfilter.io.objects import read_cutflow
 from hepfilter.io.own_branches import score_column
@@ -14,6 +14,7 @@ from hepfilter.io.own_records import basket_key_faults, listed_key_faults
 from hepfilter.io.reading import OpenTree
 from hepfilter.io.writing import Column
 from hepfilter.skim.added import ENTRY, INTEREST, PASSED, added_columns
+from hepfilter.skim.findings import SurveyedFile
 from hepfilter.skim.parts import Part, histograms
 from hepfilter.skim.proof.checks import Check, conclude, each
 from hepfilter.skim.proof.evidence import Located
@@ -21,7 +22,6 @@ from hepfilter.skim.proof.objects import read_payload
 from hepfilter.skim.proof.subject import Subject
 from hepfilter.skim.provenance import CUTFLOW, CUTFLOW_TITLES, PROVENANCE, WEIGHTED
 from hepfilter.skim.report import FileCount
-from hepfilter.skim.survey import SurveyedFile
 from hepfilter.wording import counted
 
 _CLOSE = 1e-9  # sums of the same weights in another order
@@ -178,7 +178,11 @@ def check_cutflow(subject: Subject) -> Check:
                 recounted += 1
                 kept = evidence.kept[number] if not evidence.doubts else None
                 faults += _recount(file, surveyed, kept)
-    return conclude("cutflow", f"{counted(recounted, 'input')} counted again", faults, doubts)
+                faults += _balance(file, surveyed.num_entries, subject.parts[part].quarantined(file.path))
+    what = f"{counted(recounted, 'input')} counted again"
+    bad = sum(len(subject.parts[part].bad) for part, _ in subject.skims)
+    what += f"; quarantined, and not there: {counted(bad, 'piece')} of the input" if bad else ""
+    return conclude("cutflow", what, faults, doubts)
 
 
 def _histogram(subject: Subject, name: str, expected: Sequence[tuple[str, float]]) -> list[str]:
@@ -200,6 +204,15 @@ def _histogram(subject: Subject, name: str, expected: Sequence[tuple[str, float]
         if (entry.key, read_payload(subject.file, entry.position)) != (key, streamed):
             faults.append(f"{name}: its bins are right, but not all else: title, axes, sums or styles were changed")
     return faults
+
+
+def _balance(file: FileCount, entries: int, quarantined: Sequence[tuple[int, int]]) -> list[str]:
+    """What is wrong with the entries of an input: all must have been read, or quarantined."""
+    missing = sum(stop - start for start, stop in quarantined)
+    if entries == file.entries == file.read + missing:
+        return []
+    what = f"{file.read:,} were read and {missing:,} quarantined, of {file.entries:,} recorded"
+    return [f"{file.path}: the books do not balance: events: {what}, {entries:,} are there"]
 
 
 def _recount(file: FileCount, surveyed: SurveyedFile, kept: Index | None) -> list[str]:

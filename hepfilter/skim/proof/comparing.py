@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
 from hepfilter.io.comparison import Compared, ComparisonPlan, EntryDifference, Match, compare_entries
-from hepfilter.io.copying import CopyPlan, cut_groups, useful_workers
+from hepfilter.io.copy_plan import CopyPlan, cut_groups, useful_workers
 from hepfilter.io.layout import Layout, TreeLayout
 from hepfilter.io.ntuple import NTupleLayout, OpenNTuple
 from hepfilter.io.reading import OpenTree, open_file

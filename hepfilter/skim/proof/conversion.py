@@ -7,7 +7,7 @@ from dataclasses import replace
 from hepfilter.io.branch_values import branch_form
 from hepfilter.io.comparison import Compared, Match
 from hepfilter.io.converting import convert, exported_header
-from hepfilter.io.copying import CopyPlan
+from hepfilter.io.copy_plan import CopyPlan
 from hepfilter.io.layout import Layout, TreeLayout
 from hepfilter.io.ntuple import OpenNTuple
 from hepfilter.io.reading import OpenTree, Table, open_file

@@ -16,10 +16,12 @@ from hepfilter.io.sources import Source
 from hepfilter.skim.added import AddedValues
 from hepfilter.skim.cuts import Cuts
 from hepfilter.skim.deciding import decide_events, menu_conditions, split_verdict
+from hepfilter.skim.file_reading import FileReader, Survey
+from hepfilter.skim.findings import SurveyedFile
 from hepfilter.skim.parts import Part
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.score_sources import ModelSource
-from hepfilter.skim.survey import SurveyedFile, Surveyor
+from hepfilter.skim.survey import Surveyor
 from hepfilter.trigger.menus import check_scores
 
 if TYPE_CHECKING:
@@ -150,12 +152,12 @@ def gather(
         doubts.append("an event may be the second of its kind in a source that is missing")
     faults: list[str] = []
     try:
-        surveyor, files, broken = _survey(recipe, sources, scorer, progress)
+        surveyor, files, broken = _survey(part, recipe, sources, scorer, progress)
     except UsageError as error:
         open_ = None in sources and recipe.layout == "union"  # a source that is missing may have the branch
         (doubts if open_ else faults).append(f"the recorded selection cannot be applied: {error}")
         recipe = replace(recipe, where=None, trigger=None, scores=None)
-        surveyor, files, broken = _survey(recipe, sources, scorer, progress)
+        surveyor, files, broken = _survey(part, recipe, sources, scorer, progress)
     doubts += broken
     layouts, choice, layout_doubts = _layouts(surveyor, files, part)
     try:
@@ -236,22 +238,23 @@ def _changed(path: str, recorded: Mapping[str, Any]) -> str:
 
 
 def _survey(
-    recipe: Recipe, sources: Sequence[Source | None], scorer: "Scorer | None", progress: Progress
+    part: Part, recipe: Recipe, sources: Sequence[Source | None], scorer: "Scorer | None", progress: Progress
 ) -> tuple[Surveyor, list[SurveyedFile | None], list[str]]:
     """(the surveyor, what it found in each source, which cannot be read). UsageError if the expression fails."""
     scores = None if scorer is None else ModelSource(scorer, recipe.model)
     cuts = Cuts(recipe, [source for source in sources if source is not None])
     conditions = {} if recipe.trigger is None else menu_conditions(recipe.trigger.menu)
-    surveyor = Surveyor(recipe, cuts, scores, conditions=conditions)
+    surveyor, reader = Surveyor(recipe, cuts), FileReader(Survey(recipe, conditions), cuts, scores)
     files: list[SurveyedFile | None] = []
     broken = []
-    for source in sources:
+
+    def report(done: int, total: int) -> None:
+        progress("selecting again", done, total)
+
+    for source, recorded in zip(sources, part.inputs, strict=True):
+        skipped = part.quarantined(recorded.path)
         try:
-            files.append(
-                None
-                if source is None
-                else surveyor.survey(source, lambda done, total: progress("selecting again", done, total))
-            )
+            files.append(None if source is None else surveyor.survey(reader, source, report, skipped=skipped))
         except UsageError:
             raise
         except HepfilterError as error:
@@ -270,7 +273,7 @@ def _layouts(
     if None in files and part.recipe.layout != "strict":
         doubts.append(f"--layout {part.recipe.layout} needs all sources to tell the branches")
     try:
-        layouts, _ = surveyor.layouts()
+        layouts, _ = surveyor.layouts(complete=not part.bad)
     except HepfilterError as error:
         return {}, None, [*doubts, str(error)]
     rules = part.recipe.branches

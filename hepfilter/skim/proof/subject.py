@@ -17,11 +17,13 @@ from hepfilter.io.own_records import is_own
 from hepfilter.io.reading import OpenFile, Table
 from hepfilter.io.sources import Source
 from hepfilter.skim.cuts import Cuts
+from hepfilter.skim.file_reading import FileReader, Survey
+from hepfilter.skim.findings import SurveyedFile
 from hepfilter.skim.parts import Part
 from hepfilter.skim.proof.checks import each
 from hepfilter.skim.proof.evidence import Evidence
 from hepfilter.skim.recipe import Recipe
-from hepfilter.skim.survey import SurveyedFile, Surveyor
+from hepfilter.skim.survey import Surveyor
 
 Index = npt.NDArray[np.int64]
 ENTRY = "HepFilter_entry"
@@ -145,8 +147,9 @@ def matched_origins(tree: Table, sources: Sequence[Source]) -> tuple[Origins, li
 
     SchemaError if the sources or the output have no such branches, SourceError if one of them cannot be read.
     """
-    surveyor = Surveyor(Recipe(), Cuts(Recipe()), None, identified=True)
-    files = [surveyor.survey(one, lambda *_: None) for one in sources]
+    cuts = Cuts(Recipe())
+    surveyor, reader = Surveyor(Recipe(), cuts), FileReader(Survey(Recipe(), identified=True, listed=True), cuts, None)
+    files = [surveyor.survey(reader, one) for one in sources]
     names = surveyor.identity_branches
     if not names:
         raise SchemaError(f"{sources[0].path}: has no run, luminosityBlock and event to find events by")

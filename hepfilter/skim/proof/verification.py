@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
+from hepfilter.config.files import exists
 from hepfilter.errors import OutputError, SchemaError, SourceError, UsageError
 from hepfilter.io.events import find_tree
 from hepfilter.io.own_branches import own_names
@@ -63,7 +63,7 @@ def verify(
 def _refuse_missing(output: Source) -> None:
     """SourceError if an output is not there; whether a remote one is shows when it is opened."""
     addresses = (output.path, *output.replicas)
-    if not any("://" in address or Path(address).exists() for address in addresses):
+    if not any("://" in address or exists(address) for address in addresses):
         raise SourceError(f"{output.path}: no such file; give the path of a skim's output")
 
 

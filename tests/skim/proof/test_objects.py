@@ -62,6 +62,8 @@ def test_all_cycles_are_copied_and_proven_through_skims_and_merges(sources, tmp_
     for number, source in enumerate(sources):
         parts.append(str(tmp_path / f"{number}.root"))
         skim([source], Path(parts[-1]), Recipe(where="x >= 6"))
+    both = skim(parts, tmp_path / "both.root", Recipe(where="x >= 7"))
+    assert [line.split(" is in ")[0] for line in both.warnings if "histogram" in line] == ["histogram counts"]
     merged = merge(parts, tmp_path / "m.root")
     assert merged.notes == (
         "histograms that are in several outputs: each stands as a cycle of the name, in the order of the outputs, and"

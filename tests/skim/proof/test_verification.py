@@ -346,7 +346,7 @@ def test_several_processes_find_the_same(output, tmp_path, monkeypatch):
     monkeypatch.setattr("hepfilter.skim.proof.comparing.open_streams", spy)
     assert_proven(verify([str(output)], workers=3))
     assert set(processes) == {1}  # so few bytes are not worth a process
-    monkeypatch.setattr("hepfilter.io.copying._BYTES_PER_WORKER", 1)
+    monkeypatch.setattr("hepfilter.io.copy_plan._BYTES_PER_WORKER", 1)
     assert_proven(verify([str(output)], workers=3))
     assert max(processes) == 3
     faulty = rewrite(output, tmp_path / "faulty.root", flip=("Muon_pt", 33))

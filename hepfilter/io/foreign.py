@@ -98,8 +98,7 @@ def complete_arrays(
     stop: int | None,
 ) -> "dict[str, ak.Array]":
     """The named branches as awkward arrays: those that were read as `plain` ones, all others by uproot."""
-    others = [name for name in names if name not in plain]
-    found = read_tree(source, path, tree, others, start, stop) if others else {}
+    found = _read_others(plain, names, source, path, tree, start, stop)
     return {name: to_awkward(plain[name]) if name in plain else found[name] for name in names}
 
 
@@ -116,10 +115,23 @@ def complete_values(
 
     SourceError if one holds neither a number nor a list of numbers an entry.
     """
-    others = [name for name in names if name not in plain]
-    found = read_tree(source, path, tree, others, start, stop) if others else {}
+    found = _read_others(plain, names, source, path, tree, start, stop)
     where = f"{path}: tree {tree}: branch"
     return {**plain, **{name: to_values(array, f"{where} {name}") for name, array in found.items()}}
+
+
+def _read_others(
+    plain: Mapping[str, Column],
+    names: Sequence[str],
+    source: ByteSource,
+    path: str,
+    tree: str,
+    start: int,
+    stop: int | None,
+) -> "dict[str, ak.Array]":
+    """Those of the named branches that were not read as `plain` ones."""
+    others = [name for name in names if name not in plain]
+    return read_tree(source, path, tree, others, start, stop) if others else {}
 
 
 def to_awkward(values: Column) -> "ak.Array":

@@ -24,6 +24,7 @@ from distributed.client import FutureCancelledError
 
 from hepfilter import __version__
 from hepfilter.errors import WorkerError
+from hepfilter.io.remote.waiting import run_within
 from hepfilter.work.messages import Answerer, pack_job, pack_task, read_answer, refusal
 from hepfilter.work.processes import WORKER
 from hepfilter.work.tasks import Done, Executor, Job, Task, killed
@@ -249,22 +250,10 @@ def _connect(scheduler: str) -> Client:
 
 def _in_time(call: Callable[[], T], seconds: float) -> T:
     """What `call` gives; TimeoutError where Dask would wait for ever, for one that is stopped say: a thread goes on."""
-    ended: SimpleQueue[tuple[T, None] | tuple[None, Exception]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            ended.put((call(), None))
-        except Exception as error:  # noqa: BLE001  (raised below)
-            ended.put((None, error))
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        value, error = ended.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return value  # type: ignore[return-value]
+    (outcome,) = run_within(seconds, [call])
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 @contextmanager

@@ -27,13 +27,13 @@ import os, signal, sys
 from pathlib import Path
 from hepfilter.io.sources import Source
 from hepfilter.training.run import train
-from tests.training.test_processes import FULL
+from tests.training.test_processes import CONFIGURATIONS
 
 def kill(stage, done, total):
     if stage == "epoch 3" and done == total:
         os.kill(os.getpid(), signal.SIGKILL)
 
-train(FULL, [Source(sys.argv[1])], Path(sys.argv[2]), device="cpu", progress=kill)
+train(CONFIGURATIONS[sys.argv[3]], [Source(sys.argv[1])], Path(sys.argv[2]), device="cpu", progress=kill)
 """
 SHARED = """
 import json, sys
@@ -43,9 +43,9 @@ from dataclasses import asdict
 from pathlib import Path
 from hepfilter.io.sources import Source
 from hepfilter.training.run import train
-from tests.training.test_processes import with_fit
+from tests.training.test_processes import CONFIGURATIONS, shared_by_two
 
-config = with_fit(batch_size=64, devices=2, epochs=2, collection_dropout=0.0)
+config = shared_by_two(CONFIGURATIONS[sys.argv[3]])
 report = train(config, [Source(sys.argv[1])], Path(sys.argv[2]), device="cpu")
 print(json.dumps([asdict(epoch) for epoch in report.epochs]))
 """
@@ -57,7 +57,15 @@ def with_fit(**update: object) -> TrainingConfig:
     return CONFIG.model_copy(update={"fit": Fit.model_validate(options | update)})
 
 
+def shared_by_two(config: TrainingConfig, **update: object) -> TrainingConfig:
+    """Two epochs without dropout, in half batches; or as the update says."""
+    short = {"batch_size": 64, "devices": 2, "epochs": 2, "collection_dropout": 0.0} | update
+    return config.model_copy(update={"fit": config.fit.model_copy(update=short)})
+
+
 FULL = with_fit()
+CONFIGURATIONS = {"layer": FULL, "batch": FULL.model_copy(update={"architecture": "edgeconv-batch-norm"})}
+"""By the norm: that of batches has running averages beside its weights."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +84,7 @@ def trained(
     return train(config, [Source(str(cache))], output, device="cpu", resume=resume, progress=progress)
 
 
-def run_code(code: str, *arguments: Path, rank: int | None = None, port: int = 0) -> "subprocess.Popen[str]":
+def run_code(code: str, *arguments: Path | str, rank: int | None = None, port: int = 0) -> "subprocess.Popen[str]":
     """Start Python on this code, with as many threads as here; of two processes, the one of this rank."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": str(torch.get_num_threads())}
     if rank is not None:
@@ -87,19 +95,23 @@ def run_code(code: str, *arguments: Path, rank: int | None = None, port: int = 0
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_killed_training_goes_on_to_the_same_weights(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("norm", CONFIGURATIONS)
+def test_a_killed_training_goes_on_to_the_same_weights(norm: str, cache: Path, tmp_path: Path) -> None:
+    config = CONFIGURATIONS[norm]
     output, whole = tmp_path / "killed.safetensors", tmp_path / "whole.safetensors"
-    killed = run_code(KILLED, cache, output)
-    expected = trained(cache, whole)
+    killed = run_code(KILLED, cache, output, norm)
+    expected = trained(cache, whole, config)
     _, messages = killed.communicate(timeout=120)
     assert killed.returncode == -9, messages
     state = tmp_path / "killed.resume.safetensors"
     assert [path.name for path in tmp_path.glob("killed*")] == [state.name]
     with pytest.raises(TrainingError, match=r"killed\.resume\.safetensors: was left by .* other fit\.seed"):
-        trained(cache, output, with_fit(seed=2), resume=True)
+        other = config.model_copy(update={"fit": config.fit.model_copy(update={"seed": 2})})
+        trained(cache, output, other, resume=True)
     stages: list[str] = []
-    report = trained(cache, output, with_fit(workers=1), resume=True, progress=lambda stage, *_: stages.append(stage))
-    assert set(stages) == {"epoch 3", "epoch 4"}
+    beside = config.model_copy(update={"fit": config.fit.model_copy(update={"workers": 1})})
+    report = trained(cache, output, beside, resume=True, progress=lambda stage, *_: stages.append(stage))
+    assert {stage for stage in stages if stage.startswith("epoch")} == {"epoch 3", "epoch 4"}
     assert report.epochs == expected.epochs
     assert report.model_hash == expected.model_hash
     assert not state.exists()
@@ -123,20 +135,22 @@ def test_a_state_that_is_damaged_and_one_that_is_not_there(cache: Path, tmp_path
         trained(cache, tmp_path / "m.safetensors", config, resume=True)
 
 
-def test_two_processes_are_one_with_the_double_batch(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("norm", "rounding"), [("layer", 2e-3), ("batch", 0.05)])
+def test_two_processes_are_one_with_the_double_batch(norm: str, rounding: float, cache: Path, tmp_path: Path) -> None:
     """Up to rounding, and the weight of the last batch, which may have an event less in one of the processes.
 
-    They have neither uproot nor awkward, which a training from a cache does not need.
+    With batch norm each process goes by its own half of the batch. They have neither uproot nor awkward, which a
+    training from a cache does not need.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    output = tmp_path / "two.safetensors"
-    processes = [run_code(SHARED, cache, output, rank=rank, port=port) for rank in (0, 1)]
-    alone = trained(cache, tmp_path / "one.safetensors", with_fit(epochs=2, collection_dropout=0.0))
+    output, config = tmp_path / "two.safetensors", CONFIGURATIONS[norm]
+    processes = [run_code(SHARED, cache, output, norm, rank=rank, port=port) for rank in (0, 1)]
+    alone = trained(cache, tmp_path / "one.safetensors", shared_by_two(config, batch_size=128, devices=1))
     (printed, messages), (helper, _) = (process.communicate(timeout=120) for process in processes)
     assert [process.returncode for process in processes] == [0, 0], messages
     assert helper == ""
     for found, expected in zip(json.loads(printed.splitlines()[-1]), alone.epochs, strict=True):
-        assert found["training_loss"] == pytest.approx(expected.training_loss, rel=2e-3)
-        assert found["validation_loss"] == pytest.approx(expected.validation_loss, rel=2e-3)
+        assert found["training_loss"] == pytest.approx(expected.training_loss, rel=rounding)
+        assert found["validation_loss"] == pytest.approx(expected.validation_loss, rel=rounding)

@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 WHEELS := --only-binary :all: -c constraints.txt
 WORKERS ?= 2
 
-.PHONY: install install-dev demo test test-all lint clean
+.PHONY: install install-dev demo docs test test-all lint clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/.installed
@@ -46,5 +46,9 @@ test: lint
 test-all: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 
+# the documentation as a site that needs no network: site/index.html
+docs: install-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo site build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

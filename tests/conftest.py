@@ -2,9 +2,13 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from hepfilter.training.run import TrainingReport
 
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.load_profile("same every time")
@@ -38,3 +42,28 @@ def untrained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(1)
         save(build_network(definition), path, provenance={})
     return path
+
+
+@pytest.fixture(scope="session")
+def small_files(untrained_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the commands of the documents name; do not write into it."""
+    from tests.documents import write_inputs
+
+    return write_inputs(tmp_path_factory.mktemp("small_files"), untrained_model)
+
+
+@pytest.fixture(scope="session")
+def small_training(tmp_path_factory: pytest.TempPathFactory) -> "TrainingReport":
+    """The report of a small training; beside its model lie the sample `s.root` and its metrics. Do not write there."""
+    import json
+
+    from hepfilter.cli.terminal import plain_data
+    from hepfilter.io.sources import Source
+    from hepfilter.models.metadata import metrics_path
+    from hepfilter.training.run import train
+    from tests.training.simulated import CONFIG, write_sample
+
+    sample = write_sample(tmp_path_factory.mktemp("small_training") / "s.root")
+    report = train(CONFIG, [Source(str(sample))], sample.with_name("model.safetensors"), device="cpu")
+    metrics_path(report.model).write_text(json.dumps(plain_data(report)), encoding="utf-8")
+    return report

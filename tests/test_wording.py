@@ -7,7 +7,7 @@ import pytest
 
 from hepfilter.cli.app import run
 from hepfilter.io.writing import Column, create_root
-from hepfilter.wording import counted
+from hepfilter.wording import counted, lasting, sized
 from tests.nano import make_nano
 
 ONE_AS_MANY = re.compile(r"(?<![\d.,:@])1 (?:other |such )?(?:event|row|file|entr|branch|object|tree|byte|check)\w*s\b")
@@ -54,3 +54,27 @@ def test_no_command_says_1_events(tmp_path: Path, capsys: pytest.CaptureFixture[
             said += (captured.out + captured.err).splitlines()
     assert sum("1 event" in line for line in said) > 12, said
     assert not [line for line in said if ONE_AS_MANY.search(line)]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (999.9, "1 kB"), (3_400_000, "3.4 MB"), (2e9, "2 GB")],
+)
+def test_sizes_are_in_powers_of_1000(size, text):
+    assert sized(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.01, "< 0.1 s"),
+        (0.42, "0.42 s"),
+        (12.3, "12 s"),
+        (99.4, "99 s"),
+        (99.6, "2 min"),
+        (5969, "99 min"),
+        (5971, "1.7 h"),
+    ],
+)
+def test_times_are_in_what_one_counts_in(seconds, text):
+    assert lasting(seconds) == text

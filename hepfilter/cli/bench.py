@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.cli.completion import DEVICES, complete_shipped
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -23,16 +24,27 @@ class PrecisionChoice(StrEnum):
 
 def bench(
     model: Annotated[
-        str, typer.Argument(help="A model that ships, a checkpoint, or an architecture (random weights).")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            autocompletion=complete_shipped("pretrained", "models"),
+            help="A model that ships, a checkpoint, or an architecture (random weights).",
+        ),
     ] = "interest-objects",
     graph: Annotated[
-        str | None, typer.Option(help="Graph specification for an architecture; objects if not given.")
+        str | None,
+        typer.Option(
+            autocompletion=complete_shipped("graphs"),
+            help="Graph specification for an architecture; objects if not given.",
+        ),
     ] = None,
     events: Annotated[int, typer.Option("--events", "-n", min=1, max=10**7, help="Events to generate.")] = 4096,
     batch: Annotated[
         int, typer.Option(min=1, max=10**6, help="Events in a batch of training, and beside the peers.")
     ] = 64,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
+    ] = "auto",
     precision: Annotated[
         list[PrecisionChoice] | None, typer.Option(help="float32 or bfloat16; repeatable; both if not given.")
     ] = None,
@@ -48,19 +60,29 @@ def bench(
     """
     from dataclasses import asdict
 
+    from hepfilter.cli.terminal import event_progress
     from hepfilter.scoring.benchmark import benchmark, network_of
 
     precisions: tuple[Precision, ...] = tuple(choice.value for choice in precision or PrecisionChoice)
     if peers:
         from hepfilter.scoring.peers import compare
 
-        compared = compare(device=device, precisions=precisions, n_events=batch)
+        with event_progress("step") as progress:
+            compared = compare(device=device, precisions=precisions, n_events=batch, progress=progress)
         print(json.dumps(asdict(compared), indent=2)) if as_json else _print_peers(compared)
         return
     network = network_of(model, graph)
-    report = benchmark(
-        network, name=model, device=device, precisions=precisions, compile=compile, n_events=events, batch=batch
-    )
+    with event_progress("step") as progress:
+        report = benchmark(
+            network,
+            name=model,
+            device=device,
+            precisions=precisions,
+            compile=compile,
+            n_events=events,
+            batch=batch,
+            progress=progress,
+        )
     print(json.dumps(asdict(report), indent=2)) if as_json else _print_report(report)
 
 

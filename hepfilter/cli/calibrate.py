@@ -5,14 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.cli.completion import DEVICES, MODELS
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hepfilter.scoring.calibrating import CalibrationReport
 
 
 def calibrate(
-    model: Annotated[str, typer.Argument(help="A model that ships, or a checkpoint file.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", autocompletion=MODELS, help="A model that ships, or a checkpoint file.")
+    ],
     data: Annotated[
         list[str] | None, typer.Argument(metavar="DATA…", help="Background events: paths, globs, folders, @list.txt.")
     ] = None,
@@ -33,7 +38,9 @@ def calibrate(
     trained_on: Annotated[
         bool, typer.Option("--trained-on", help="Use simulated events too that the model may have been trained on.")
     ] = False,
-    device: Annotated[str, typer.Option(help="Where the model runs: auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
+    ] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace an output or a calibration that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -47,7 +54,7 @@ def calibrate(
     import dataclasses
     import json
 
-    from hepfilter.cli.terminal import event_progress
+    from hepfilter.cli.terminal import event_progress, stdout
     from hepfilter.errors import UsageError
     from hepfilter.io.sources import expand_sources
     from hepfilter.scoring.calibrating import calibrate as run
@@ -77,16 +84,13 @@ def calibrate(
     if as_json:
         print(json.dumps(dataclasses.asdict(report), indent=2))
     else:
-        _print_report(report)
+        print_report(report, stdout())
 
 
-def _print_report(report: "CalibrationReport") -> None:
+def print_report(report: "CalibrationReport", console: "Console") -> None:
     """Per score where its p-values end to be measured, and how they go on."""
     from rich.table import Table
 
-    from hepfilter.cli.terminal import stdout
-
-    console = stdout()
     table = Table(title="background p-values")
     for column in ("score", "measured up to", "p there", "beyond, p falls per unit by"):
         table.add_column(column)

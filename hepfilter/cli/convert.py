@@ -1,5 +1,6 @@
 """The command ``hepfilter convert``."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,7 @@ def convert(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="What to write: .root or .h5.", show_default=False)],
     force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Convert between ROOT and the HDF5 layout of the LHC Olympics (700 candidates' pt, eta, phi, and a label).
 
@@ -42,4 +44,7 @@ def convert(
             events = lhco_to_root(sources[0], output, progress=progress)
         else:
             raise UsageError("one HDF5 file at a time")
-    typer.echo(f"{output}: {counted(events, 'event')}")
+    if as_json:
+        typer.echo(json.dumps({"output": str(output), "events": events}, indent=2))
+    else:
+        typer.echo(f"{output}: {counted(events, 'event')}")

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.cli.completion import DEVICES, MODELS
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -14,7 +16,9 @@ RESULTS = "results.json"
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model that ships, or a checkpoint.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", autocompletion=MODELS, help="A model that ships, or a checkpoint.")
+    ],
     data: Annotated[list[str], typer.Argument(metavar="DATA…", help="Files of `hepfilter simulate`.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="A folder for results.json and the plots (PNG and SVG).")
@@ -33,7 +37,9 @@ def evaluate(
     shifts: Annotated[
         bool, typer.Option("--shifts/--no-shifts", help="Other energy scales, and events without a collection.")
     ] = True,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
+    ] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
@@ -46,7 +52,8 @@ def evaluate(
     """
     import json
 
-    from hepfilter.cli.terminal import event_progress, plain_data
+    from hepfilter.cli.extras import require_plots
+    from hepfilter.cli.terminal import event_progress, plain_data, stdout
     from hepfilter.evaluation.run import EvaluationOptions
     from hepfilter.evaluation.run import evaluate as run
     from hepfilter.io.publishing import refuse_output
@@ -54,7 +61,7 @@ def evaluate(
 
     if output is not None:
         refuse_output(output / RESULTS if output.exists() else output, force=force)
-        _require_plots()
+        require_plots()
     options = EvaluationOptions(cards=tuple(card or ()), all_events=all_events, shifts=shifts)
     with event_progress() as progress:
         found = run(
@@ -71,17 +78,9 @@ def evaluate(
     if as_json:
         print(text)
     else:
-        _print(found, output)
-
-
-def _require_plots() -> None:
-    """UsageError where the extra that draws is not installed."""
-    from hepfilter.errors import UsageError
-
-    try:
-        import hepfilter.visual.style  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError(f"plots need {error.name}, which is not installed: pip install 'hepfilter[plot]'") from error
+        print_report(found, stdout())
+        if output is not None:
+            stdout().print(f"results and plots: {output}", markup=False)
 
 
 def _write(found: "Evaluation", text: str, folder: Path) -> None:
@@ -103,12 +102,10 @@ def _write(found: "Evaluation", text: str, folder: Path) -> None:
         raise OutputError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
-def _print(found: "Evaluation", output: Path | None) -> None:
+def print_report(found: "Evaluation", console: "Console") -> None:
     """Every table."""
     from hepfilter.cli.performance import print_families, print_summaries
-    from hepfilter.cli.terminal import stdout
 
-    console = stdout()
     part = "test part of its training's split" if found.part == "test" else "all events"
     console.print(
         f"{found.model} ({found.model_hash[:12]}): {found.n_signal:,} signal and {found.n_background:,} background "
@@ -117,8 +114,6 @@ def _print(found: "Evaluation", output: Path | None) -> None:
     print_families(console, found.families, found.heads)
     print_summaries(console, found.summaries)
     _print_checks(console, found)
-    if output is not None:
-        console.print(f"results and plots: {output}")
 
 
 def _print_checks(console: "Console", found: "Evaluation") -> None:

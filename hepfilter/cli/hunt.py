@@ -1,13 +1,16 @@
 """`hepfilter hunt`."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hepfilter.cli.completion import complete_words
+from hepfilter.cli.notices import print_notice
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hepfilter.io.dijets import DijetSample
     from hepfilter.training.references import MassWindow, Method
     from hepfilter.training.weak import RegionExcess, WeakResult
@@ -28,7 +31,10 @@ def hunt(
     jets: Annotated[str, typer.Option(help="Collection of fat jets with pt, eta, phi, mass, tau1, tau2.")] = "AK10Jet",
     method: Annotated[
         str,
-        typer.Option(help="cwola: the sidebands as they are; template: moved into the region along their features."),
+        typer.Option(
+            autocompletion=complete_words("cwola", "template"),
+            help="cwola: the sidebands as they are; template: moved into the region along their features.",
+        ),
     ] = "cwola",
     folds: Annotated[int, typer.Option(min=2, max=100, help="No event is scored by trees that trained on it.")] = 5,
     members: Annotated[int, typer.Option(min=1, help="Boosted trees averaged for each fold; 50 are thorough.")] = 10,
@@ -47,7 +53,7 @@ def hunt(
     """
     import json
 
-    from hepfilter.cli.terminal import event_progress
+    from hepfilter.cli.terminal import event_progress, stdout
     from hepfilter.errors import UsageError
     from hepfilter.io.dijets import read_dijets
     from hepfilter.io.sources import expand_sources
@@ -65,7 +71,7 @@ def hunt(
     if as_json:
         print(json.dumps(_as_data(result, sample), indent=2))
     else:
-        _print_result(result)
+        print_report(result, stdout())
 
 
 def _window(region: tuple[float, float] | None, sidebands: tuple[float, float] | None) -> "MassWindow":
@@ -95,7 +101,7 @@ def _tell_if_simulated(sample: "DijetSample") -> None:
     if sample.is_simulated:
         sample.refuse_unequal_weights()
         marked = f"{int(sample.is_signal.sum()):,} of {counted(len(sample.weights), 'event')} are marked as signal"
-        print(f"hepfilter: simulated events, which count alike, without generator weights; {marked}", file=sys.stderr)
+        print_notice(f"simulated events, which count alike, without generator weights; {marked}")
 
 
 def _as_data(result: "WeakResult", sample: "DijetSample") -> dict[str, Any]:
@@ -114,18 +120,15 @@ def _as_data(result: "WeakResult", sample: "DijetSample") -> dict[str, Any]:
     }
 
 
-def _print_result(result: "WeakResult") -> None:
+def print_report(result: "WeakResult", console: "Console") -> None:
     """One row for each selection."""
     from rich.table import Table
-
-    from hepfilter.cli.terminal import stdout
 
     table = Table(title="events of the signal region above threshold")
     for column in ("background kept", "observed", "expected", "excess", "p-value", "significance"):
         table.add_column(column)
     for found in result.excesses:
         table.add_row(*_cells(found))
-    console = stdout()
     console.print(table)
     console.print(
         f"{counted(len(result.scores), 'event')}, {int(result.in_region.sum()):,} in the signal region, "

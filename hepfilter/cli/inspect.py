@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.cli.completion import MODELS, SCHEMAS
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -22,10 +23,16 @@ def inspect(
         list[str], typer.Argument(metavar="FILE…", help="ROOT files: paths, globs, folders, @list.txt, file.root:tree.")
     ],
     schema: Annotated[
-        str | None, typer.Option(help="A schema that ships, or a YAML file; found from the branches if not given.")
+        str | None,
+        typer.Option(
+            autocompletion=SCHEMAS, help="A schema that ships, or a YAML file; found from the branches if not given."
+        ),
     ] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model that ships, or a checkpoint file; all that ship if not given.")
+        list[str] | None,
+        typer.Option(
+            autocompletion=MODELS, help="A model that ships, or a checkpoint file; all that ship if not given."
+        ),
     ] = None,
     sample: Annotated[
         int, typer.Option("--events", "-n", min=0, help="How many events to look at, from the first.")
@@ -52,6 +59,14 @@ def inspect(
 
     for found, fits in findings:
         _print_inspection(found, fits, stdout())
+
+
+def print_report(found: "Inspection", console: "Console") -> None:
+    """What was found, and what the models that ship make of it."""
+    from hepfilter.models.metadata import pretrained_models, read_metadata
+
+    fits = [_fit(found, read_metadata(name)) for name in pretrained_models()]
+    _print_inspection(found, fits, console)
 
 
 def _fit(found: "Inspection", model: "ModelMetadata") -> "ModelFit":

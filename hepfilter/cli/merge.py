@@ -4,11 +4,16 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hepfilter.wording import counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hepfilter.skim.merging import MergeReport
 
 
 def merge(
@@ -24,7 +29,7 @@ def merge(
 
     Example: hepfilter merge part_1.root part_2.root -o whole.root
     """
-    from hepfilter.cli.terminal import event_progress
+    from hepfilter.cli.terminal import event_progress, stdout
     from hepfilter.io.sources import expand_sources
     from hepfilter.skim.merging import merge as run
     from hepfilter.work.processes import cores
@@ -41,8 +46,13 @@ def merge(
     if as_json:
         print(json.dumps(dataclasses.asdict(report) | {"events": report.events}, indent=2))
         return
+    print_report(report, stdout())
+    stdout().print(f"{report.path}: {counted(report.events, 'event')} written in {report.seconds:.1f} s", markup=False)
+
+
+def print_report(report: "MergeReport", console: "Console") -> None:
+    """What came from where."""
     for part in report.parts:
-        print(f"{part.path}: {counted(part.events, 'event')} of {report.tree}")
+        console.print(f"{part.path}: {counted(part.events, 'event')} of {report.tree}", markup=False)
     for note in report.notes:
-        print(f"note: {note}")
-    print(f"{report.path}: {counted(report.events, 'event')} written in {report.seconds:.1f} s")
+        console.print(f"note: {note}", markup=False)

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 _LONGEST = 20
 
 
+def print_report(table: "RateTable", console: "Console") -> None:
+    """The rates alone."""
+    print_rates(table, None, console)
+
+
 def print_rates(table: "RateTable", resolution: "Resolution | None", console: "Console") -> None:
     """A row a path, and the union of all; with what the next sample will give, where thresholds were tuned."""
     from rich.table import Table

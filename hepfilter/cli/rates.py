@@ -1,21 +1,28 @@
 """`hepfilter rates show | lock | diff`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hepfilter.cli.panels import PanelledCommand
+from hepfilter.cli.completion import DEVICES, MENUS, MODELS, SCHEMAS, complete_words
+from hepfilter.cli.panels import add_command
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hepfilter.skim.rates import RatesReport
     from hepfilter.skim.recipe import Recipe
     from hepfilter.work.execution import Execution
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What a trigger menu takes of a sample.")
-_command = app.command(cls=PanelledCommand, context_settings={"max_content_width": 120})
+_command = partial(add_command, app)
 
-Menu = Annotated[str, typer.Argument(metavar="MENU", help="A menu that ships, a YAML file, or a lock.")]
+Menu = Annotated[
+    str,
+    typer.Argument(metavar="MENU", autocompletion=MENUS, help="A menu that ships, a YAML file, or a lock."),
+]
 Files = Annotated[
     list[str], typer.Argument(metavar="FILE…", help="ROOT files: paths, globs, folders, @list.txt, catalogue.yaml.")
 ]
@@ -23,12 +30,12 @@ Scores = Annotated[
     Path | None,
     typer.Option(metavar="S.parquet", help="Scores that `hepfilter score` wrote, in place of running the model."),
 ]
-Model = Annotated[str | None, typer.Option(help="A model in the place of the menu's.")]
+Model = Annotated[str | None, typer.Option(autocompletion=MODELS, help="A model in the place of the menu's.")]
 Where = Annotated[str | None, typer.Option(help="Only events that pass this selection expression.")]
 LumiMask = Annotated[Path | None, typer.Option(help="A certification (golden) JSON.")]
-Schema = Annotated[str | None, typer.Option(help="A schema that ships, or a YAML file.")]
+Schema = Annotated[str | None, typer.Option(autocompletion=SCHEMAS, help="A schema that ships, or a YAML file.")]
 Unblind = Annotated[bool, typer.Option("--unblind", help="Show what the menu blinds.")]
-Device = Annotated[str, typer.Option(help="Where the model runs: auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that work; one a core if not given.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -42,7 +49,14 @@ def show(
     where: Where = None,
     lumi_mask: LumiMask = None,
     schema: Schema = None,
-    by: Annotated[str | None, typer.Option(metavar="run|section", help="Rates by run or luminosity section.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="run|section",
+            autocompletion=complete_words("run", "section"),
+            help="Rates by run or luminosity section.",
+        ),
+    ] = None,
     unblind: Unblind = False,
     device: Device = "auto",
     workers: Workers = None,
@@ -74,7 +88,7 @@ def show(
     if by is not None:
         blocks = report.rates.runs if by == "run" else report.rates.sections
         print_course(blocks, report.rates, console, what=by)
-    _print_notes(report)
+    _print_notes(report, console)
 
 
 @_command
@@ -99,7 +113,6 @@ def lock(
 
     Example: hepfilter rates lock discovery data.root -o discovery.lock
     """
-    from hepfilter.cli.rate_tables import print_rates
     from hepfilter.cli.terminal import event_progress, stdout
     from hepfilter.skim.rates import lock_menu
 
@@ -118,15 +131,14 @@ def lock(
     if as_json:
         _print_json(_plain(report))
         return
-    print_rates(report.rates, report.resolution, stdout())
-    _print_notes(report)
+    print_report(report, stdout())
     stdout().print(f"{output}: menu {report.trigger.menu.name} ({report.trigger.menu_hash[:12]})", markup=False)
 
 
 @_command
 def diff(
-    before: Annotated[str, typer.Argument(metavar="BEFORE", help="A lock or a menu.")],
-    after: Annotated[str, typer.Argument(metavar="AFTER", help="Another one.")],
+    before: Annotated[str, typer.Argument(metavar="BEFORE", autocompletion=MENUS, help="A lock or a menu.")],
+    after: Annotated[str, typer.Argument(metavar="AFTER", autocompletion=MENUS, help="Another one.")],
     files: Files,
     scores: Scores = None,
     where: Where = None,
@@ -196,11 +208,18 @@ def _recipe(
     )
 
 
-def _print_notes(report: "RatesReport") -> None:
+def print_report(report: "RatesReport", console: "Console") -> None:
+    """Rates and thresholds."""
+    from hepfilter.cli.rate_tables import print_rates
+
+    print_rates(report.rates, report.resolution, console)
+    _print_notes(report, console)
+
+
+def _print_notes(report: "RatesReport", console: "Console") -> None:
     """The thresholds of the paths that are not blind, warnings and drifts."""
     import math
 
-    from hepfilter.cli.terminal import stdout
     from hepfilter.trigger.events import P_VALUES
 
     thresholds = report.trigger.thresholds or {}
@@ -208,9 +227,9 @@ def _print_notes(report: "RatesReport") -> None:
         if name in thresholds and not path.blind:
             threshold = thresholds[name]
             asked = f"≤ {math.exp(-threshold):.4g}" if path.column in P_VALUES else f"≥ {threshold:.4f}"
-            stdout().print(f"{name}: {path.column} {asked}", markup=False, highlight=False)
+            console.print(f"{name}: {path.column} {asked}", markup=False, highlight=False)
     for note in (*report.warnings, *(window.note for window in report.windows if window.note)):
-        stdout().print(f"note: {note}", markup=False)
+        console.print(f"note: {note}", markup=False)
 
 
 def _plain(report: "RatesReport") -> dict[str, Any]:

@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hepfilter.cli.completion import DEVICES, MODELS, SCHEMAS
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hepfilter.scoring.score import ScoreReport
 
 
@@ -22,11 +25,18 @@ def score(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="S.parquet|S.root", help="The file to write, by its suffix.")
     ],
-    model: Annotated[str, typer.Option(help="A model that ships, or a checkpoint file.")] = "interest-objects",
+    model: Annotated[
+        str, typer.Option(autocompletion=MODELS, help="A model that ships, or a checkpoint file.")
+    ] = "interest-objects",
     schema: Annotated[
-        str | None, typer.Option(help="A schema that ships, or a YAML file; found from the branches if not given.")
+        str | None,
+        typer.Option(
+            autocompletion=SCHEMAS, help="A schema that ships, or a YAML file; found from the branches if not given."
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="Where the model runs: auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
+    ] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -38,7 +48,7 @@ def score(
     """
     import json
 
-    from hepfilter.cli.terminal import event_progress
+    from hepfilter.cli.terminal import event_progress, stdout
     from hepfilter.scoring.score import score_files
 
     with event_progress() as progress:
@@ -46,7 +56,8 @@ def score(
     if as_json:
         print(json.dumps(_plain(report), indent=2))
     else:
-        _print_report(report)
+        print_report(report, stdout())
+        stdout().print(f"{counted(report.events, 'event')} scored in {report.seconds:.1f} s")
 
 
 def _plain(report: "ScoreReport") -> dict[str, Any]:
@@ -55,11 +66,9 @@ def _plain(report: "ScoreReport") -> dict[str, Any]:
     return named | {"problems": report.problems} | report.facts.model_dump(mode="json")
 
 
-def _print_report(report: "ScoreReport") -> None:
+def print_report(report: "ScoreReport", console: "Console") -> None:
     """What was scored, by what, and what a user should know."""
-    from hepfilter.cli.terminal import stdout
-
-    console, facts = stdout(), report.facts
+    facts = report.facts
     files, events = counted(len(facts.files), "file"), counted(report.events, "event")
     console.print(f"{report.path}: {events} of {files}, {counted(report.size, 'byte')}", markup=False)
     console.print(f"model {facts.model} ({facts.model_hash[:12]}): {', '.join(facts.names)}", markup=False)
@@ -72,4 +81,3 @@ def _print_report(report: "ScoreReport") -> None:
         notes = [*file.warnings, *([f"no {', '.join(file.absent)} in the file"] if file.absent else [])]
         for note in notes:
             console.print(f"note: {file.path}: {note}", markup=False)
-    console.print(f"{events} scored in {report.seconds:.1f} s")

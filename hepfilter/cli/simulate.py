@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.cli.completion import complete_shipped, complete_words
+from hepfilter.cli.notices import print_error, print_notice
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
 
     from hepfilter.config.sample import Production, SampleSet
     from hepfilter.simulation.sample import ProcessReport, SampleReport
 
+_HEADER = ("process", "label", "events", "cross-section [pb]", "kept", "in file [pb]")
 DEFAULT_EVENTS, DEFAULT_SEED, DEFAULT_SIZE = 1000, 1, "tiny"
 
 
@@ -22,6 +27,7 @@ def simulate(
         list[str] | None,
         typer.Argument(
             metavar="CARD…",
+            autocompletion=complete_shipped("simulation"),
             help="Processes: built-in cards (see --list), YAML or Pythia .cmnd files. CARD@VALUE is a mass of a scan "
             "or a slice of pT-hat, CARD@all are all masses or slices.",
             show_default=False,
@@ -41,10 +47,22 @@ def simulate(
         Path | None, typer.Option("--output", "-o", help="ROOT file to write.", show_default=False)
     ] = None,
     sample: Annotated[
-        str | None, typer.Option("--set", help="Make a sample set instead of cards (see --list).", show_default=False)
+        str | None,
+        typer.Option(
+            "--set",
+            autocompletion=complete_shipped("samples"),
+            help="Make a sample set instead of cards (see --list).",
+            show_default=False,
+        ),
     ] = None,
     size: Annotated[
-        str | None, typer.Option("--size", help="Size of the sample set.", show_default=DEFAULT_SIZE)
+        str | None,
+        typer.Option(
+            "--size",
+            autocompletion=complete_words("tiny", "quick", "small", "full"),
+            help="Size of the sample set.",
+            show_default=DEFAULT_SIZE,
+        ),
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-w", help="Processes that generate side by side.")] = 1,
     particles: Annotated[
@@ -77,6 +95,7 @@ def simulate(
     from hepfilter.errors import UsageError
     from hepfilter.io.publishing import refuse_output
     from hepfilter.simulation.sample import simulate as make_sample
+    from hepfilter.simulation.scheduling import adding_up
     from hepfilter.simulation.store import finished_blocks
 
     if output is None:
@@ -85,9 +104,9 @@ def simulate(
     chosen = _chosen_set(sample, cards, events, size)
     productions = chosen.productions(size or DEFAULT_SIZE) if chosen else _productions(cards, events)
     for name, others in overlaps(productions).items():
-        typer.echo(f"hepfilter: {name} has events of {', '.join(others)}: the weights count them twice", err=True)
+        print_notice(f"{name} has events of {', '.join(others)}: the weights count them twice")
     if blocks := finished_blocks(output):
-        typer.echo(f"hepfilter: going on from {counted(blocks, 'finished block')} in {output}.blocks", err=True)
+        print_notice(f"going on from {counted(blocks, 'finished block')} in {output}.blocks")
     with _told_where_to_go_on(output), event_progress() as bar:
         report = make_sample(
             productions,
@@ -96,7 +115,7 @@ def simulate(
             workers=workers,
             particles=particles if particles is not None else bool(chosen and chosen.particles),
             pileup=pileup if pileup is not None else chosen.pileup if chosen else 0.0,
-            progress=_adding_up(bar, total=sum(production.events for production in productions)),
+            progress=adding_up(bar, total=sum(production.events for production in productions)),
         )
     _print_report(report, as_json=as_json)
 
@@ -112,7 +131,7 @@ def _told_where_to_go_on(output: Path) -> "Iterator[None]":
     except (KeyboardInterrupt, SystemExit, SimulationError, WorkerError):
         if blocks := finished_blocks(output):
             kept = counted(blocks, "finished block")
-            typer.echo(f"hepfilter: kept: {kept}; the same command goes on from there", err=True)
+            print_error(f"kept: {kept}; the same command goes on from there")
         raise
 
 
@@ -140,19 +159,6 @@ def _productions(cards: "Sequence[str] | None", events: int | None) -> "tuple[Pr
 
     wanted = DEFAULT_EVENTS if events is None else events
     return tuple(Production(card, wanted) for name in cards or () for card in load_cards(name))
-
-
-def _adding_up(report: "Callable[[str, int, int], None]", *, total: int) -> "Callable[[str, int], None]":
-    """A callback that is told (process, events) and moves the bar by so many events."""
-    done = 0
-    report("simulating", done, total)
-
-    def moved(_: str, events: int) -> None:
-        nonlocal done
-        done += events
-        report("simulating", done, total)
-
-    return moved
 
 
 def _print_catalogue(*, as_json: bool) -> None:
@@ -213,7 +219,25 @@ def _print_report(report: "SampleReport", *, as_json: bool) -> None:
         seconds = {"seconds": round(report.seconds, 3), "writing_seconds": round(report.writing_seconds, 3)}
         typer.echo(json.dumps({**summary, **seconds, "processes": processes}, indent=1))
         return
-    rows = [
+    times = [
+        (f"{process.generator_seconds:.1f}", f"{process.reconstruction_seconds:.1f}") for process in report.processes
+    ]
+    rows = [(*made, *took) for made, took in zip(_rows(report), times, strict=True)]
+    _print_table((*_HEADER, "generator [s]", "detector [s]"), rows)
+    rate = report.events / report.seconds
+    typer.echo(f"{report.output}: {counted(report.events, 'event')} in {report.seconds:.1f} s, {rate:.0f} events/s")
+
+
+def print_report(report: "SampleReport", console: "Console") -> None:
+    """What was made of each process."""
+    from hepfilter.cli.performance import make_table
+
+    console.print(make_table("", _HEADER, _rows(report)))
+
+
+def _rows(report: "SampleReport") -> list[tuple[str, ...]]:
+    """Of each process what `_HEADER` names."""
+    return [
         (
             process.card.name,
             str(process.card.label),
@@ -221,15 +245,9 @@ def _print_report(report: "SampleReport", *, as_json: bool) -> None:
             _with_error(process),
             f"{100 * process.efficiency:.3g} %",
             f"{process.books.weight_sum:.4g}",
-            f"{process.generator_seconds:.1f}",
-            f"{process.reconstruction_seconds:.1f}",
         )
         for process in report.processes
     ]
-    times = ("generator [s]", "detector [s]")
-    _print_table(("process", "label", "events", "cross-section [pb]", "kept", "in file [pb]", *times), rows)
-    rate = report.events / report.seconds
-    typer.echo(f"{report.output}: {counted(report.events, 'event')} in {report.seconds:.1f} s, {rate:.0f} events/s")
 
 
 def _with_error(process: "ProcessReport") -> str:

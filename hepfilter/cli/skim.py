@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from hepfilter.cli import skim_options as options
-from hepfilter.cli.notices import print_notice
-from hepfilter.errors import UsageError
+from hepfilter.cli.notices import print_error, print_notice
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from hepfilter.skim.recipe import Recipe
     from hepfilter.skim.report import SkimReport
 
 QUARANTINED: Final = 3
@@ -45,6 +45,7 @@ def skim(
     split_events: options.SplitEvents = None,
     split_size: options.SplitSize = None,
     list_events: options.ListEvents = None,
+    report: options.Report = None,
     compression: options.Compression = None,
     format: options.Format = None,
     model: options.Model = None,
@@ -56,6 +57,7 @@ def skim(
     cluster: options.Cluster = None,
     resume: options.Resume = False,
     on_bad_file: options.OnBadFile = "stop",
+    dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Keep the events that pass a selection or score highest, with all their branches, bit for bit.
@@ -64,61 +66,101 @@ def skim(
     """
     from hepfilter.cli.terminal import event_progress
     from hepfilter.skim.pipeline import skim as run
-    from hepfilter.skim.recipe import Recipe, parse_fills, parse_size
-    from hepfilter.trigger.lock import read_trigger
-    from hepfilter.trigger.selection import parse_fraction
+    from hepfilter.skim.recipe import make_recipe
     from hepfilter.work.execution import parse_execution
 
     execution = parse_execution(
         executor=executor, workers=workers, scheduler=scheduler, cluster=cluster, notice=print_notice
     )
-    trigger = None if menu is None else read_trigger(menu)
-    if keep is None and threshold is None and trigger is None and model is not None:
-        raise UsageError(
-            f"--model {model} decides nothing without --keep or --threshold; with --keep 100% it scores all that pass"
-        )
-    recipe = Recipe(
+    recipe = make_recipe(
         where=where,
-        keep=None if keep is None else parse_fraction(keep),
+        keep=keep,
         threshold=threshold,
-        trigger=trigger,
-        model=model or "",
-        scores=None if scores is None else str(scores),
+        menu=menu,
+        model=model,
+        scores=scores,
         schema=schema,
-        lumi_mask=None if lumi_mask is None else str(lumi_mask),
-        events=None if events is None else str(events),
+        lumi_mask=lumi_mask,
+        events=events,
         deduplicate=deduplicate,
-        keep_branches=tuple(keep_branches or ()),
-        drop_branches=tuple(drop_branches or ()),
-        branches=None if branches is None else str(branches),
-        layout=layout,  # type: ignore[arg-type]  # the recipe refuses what is none
-        fills=parse_fills(fill or ()),
+        keep_branches=keep_branches,
+        drop_branches=drop_branches,
+        branches=branches,
+        layout=layout,
+        fill=fill,
         split_events=split_events,
-        split_bytes=None if split_size is None else parse_size(split_size),
+        split_size=split_size,
         compression=compression,
-        format=format,  # type: ignore[arg-type]  # the recipe refuses what is none
+        format=format,
     )
+    how: dict[str, Any] = {
+        "list_events": list_events,
+        "device": device,
+        "execution": execution,
+        "unblind": unblind,
+        "on_bad_file": on_bad_file,
+        "resume": resume,
+        "force": force,
+    }
+    if report is not None:
+        others = (str(output), list_events, menu, model, *recipe.files)
+        _prepare_page(report, inputs, [Path(other) for other in others if other], force=force or resume)
+    if dry_run:
+        _plan(inputs, output, recipe, how, as_json=as_json)
+        return
     with event_progress() as progress, _resumable(output):
-        report = run(
-            inputs,
-            output,
-            recipe,
-            list_events=list_events,
-            device=device,
-            execution=execution,
-            unblind=unblind,
-            on_bad_file=on_bad_file,  # type: ignore[arg-type]  # it is refused if it is none
-            resume=resume,
-            command=["hepfilter", *sys.argv[1:]],
-            force=force,
-            progress=progress,
-        )
+        done = run(inputs, output, recipe, **how, command=["hepfilter", *sys.argv[1:]], progress=progress)
     if as_json:
-        print(json.dumps(_plain(report), indent=2))
+        print(json.dumps(_plain(done), indent=2))
     else:
-        _print_report(report)
-    if report.bad:
+        from hepfilter.cli.terminal import stdout
+
+        print_report(done, stdout())
+        stdout().print(f"{counted(done.written, 'event')} written in {done.seconds:.1f} s")
+    if report is not None:  # last: whatever becomes of the page, the output is whole, and that is told
+        _write_page(report, done, device=device)
+    if done.bad:
         raise typer.Exit(QUARANTINED)
+
+
+def _prepare_page(path: Path, inputs: list[str], others: Sequence[Path], *, force: bool) -> None:
+    """What can be told of the page before the work that it is of; `others` are what else is written, or read."""
+    from hepfilter.cli.extras import require_pages
+    from hepfilter.errors import UsageError
+    from hepfilter.io.publishing import refuse_output
+    from hepfilter.io.sources import expand_sources, refuse_inputs
+
+    require_pages()
+    refuse_inputs([path], expand_sources(inputs))
+    if path.resolve() in {other.resolve() for other in others}:
+        raise UsageError(f"{path}: is written or read otherwise; give another name with --report")
+    refuse_output(path, force=force)
+
+
+def _write_page(path: Path, done: "SkimReport", *, device: str) -> None:
+    """The page of a run that has just ended."""
+    from hepfilter.cli.terminal import event_progress
+    from hepfilter.io.sources import Source
+    from hepfilter.visual.run_report.composing import report_run
+
+    sources = [Source(output.path) for output in done.outputs]
+    with event_progress() as progress:
+        report_run(sources, path, run=done, device=device, progress=progress)
+
+
+def _plan(inputs: list[str], output: Path, recipe: "Recipe", how: dict[str, Any], *, as_json: bool) -> None:
+    """Print what the same skim would do."""
+    from hepfilter.cli.plan_tables import print_plan
+    from hepfilter.cli.terminal import event_progress, plain_data, stdout
+    from hepfilter.skim.planning import plan_skim
+
+    with event_progress("file") as progress:
+        plan = plan_skim(inputs, output, recipe, **how, progress=progress)
+    if as_json:
+        totals = {"entries": plan.entries, "size": plan.size}
+        print(json.dumps(plain_data({**vars(plan), **totals}), indent=2))
+    else:
+        print_plan(plan, stdout())
 
 
 @contextmanager
@@ -130,7 +172,7 @@ def _resumable(output: Path) -> Iterator[None]:
         yield
     except SystemExit:
         if ledger_folder(output).exists():
-            print_notice(f"{ledger_folder(output)} holds what was done; the same command goes on from there")
+            print_error(f"{ledger_folder(output)} holds what was done; the same command goes on from there")
         raise
 
 
@@ -140,15 +182,13 @@ def _plain(report: "SkimReport") -> dict[str, Any]:
 
     flows = {name: report.cutflow(name) for name in report.datasets}
     totals = {"read": report.read, "passed": report.passed, "written": report.written}
-    plain: dict[str, Any] = plain_data({**vars(report), **totals, "cutflow": report.cutflow(), "datasets": flows})
+    shown = {name: value for name, value in vars(report).items() if name != "summary"}  # that is for pictures
+    plain: dict[str, Any] = plain_data({**shown, **totals, "cutflow": report.cutflow(), "datasets": flows})
     return plain
 
 
-def _print_report(report: "SkimReport") -> None:
+def print_report(report: "SkimReport", console: "Console") -> None:
     """The cutflow, what was treated by rule, and warnings."""
-    from hepfilter.cli.terminal import stdout
-
-    console = stdout()
     first = report.outputs[0].path
     title = first if len(report.outputs) == 1 else f"{first} and {len(report.outputs) - 1} more"
     _print_cutflow(report, None, title, console)
@@ -177,7 +217,6 @@ def _print_report(report: "SkimReport") -> None:
     if report.resumed:
         console.print(f"{counted(report.resumed, 'event')} had been read by an earlier run")
     _print_bad(report, console)
-    console.print(f"{counted(report.written, 'event')} written in {report.seconds:.1f} s")
 
 
 def _print_bad(report: "SkimReport", console: "Console") -> None:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hepfilter.cli.completion import DEVICES
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hepfilter.skim.proof.checks import OutputProof
+    from hepfilter.skim.proof.checks import OutputProof, VerificationReport
 
 
 def verify(
@@ -24,7 +25,9 @@ def verify(
         int | None, typer.Option(min=1, help="Compare only so many events of each output; all if not given.")
     ] = None,
     rescore: Annotated[bool, typer.Option("--rescore", help="Compute the scores again; needs the model.")] = False,
-    device: Annotated[str, typer.Option(help="Where the model runs: auto, cpu or cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
+    ] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that compare; one a core if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
@@ -53,10 +56,15 @@ def verify(
     if as_json:
         print(json.dumps({"passed": report.passed} | dataclasses.asdict(report), indent=2))
     else:
-        for proof in report.outputs:
-            _print_proof(proof, stdout())
+        print_report(report, stdout())
     if not report.passed:
         raise VerificationError(f"{counted(len(report.failed), 'check')} failed: {', '.join(report.failed)}")
+
+
+def print_report(report: "VerificationReport", console: "Console") -> None:
+    """The checks of each output."""
+    for proof in report.outputs:
+        _print_proof(proof, console)
 
 
 def _print_proof(proof: "OutputProof", console: "Console") -> None:

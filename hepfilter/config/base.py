@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from hepfilter.config.files import exists, is_file, is_folder
+from hepfilter.config.shipped import shipped as shipped
 from hepfilter.errors import ConfigError, nearest
 
 ConfigModel = TypeVar("ConfigModel", bound="StrictModel")
@@ -55,18 +56,6 @@ class StrictModel(BaseModel):
     """A frozen model in which an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def config_folder() -> Path:
-    """The folder of the configurations that ship: inside the package when installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
-
-
-def shipped(kind: str) -> dict[str, Path]:
-    """Name → path of the configurations of one kind ("schemas", "graphs", …) that ship, sorted by name."""
-    return {path.stem: path for path in sorted((config_folder() / kind).glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def find_config(kind: str, name: str | Path) -> Path:

@@ -30,6 +30,7 @@ from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
 from hepfilter.scoring.calibration import Calibration
 from hepfilter.scoring.scorer import Scorer
+from hepfilter.shown import Shown
 from hepfilter.statistics.intervals import effective_number
 from hepfilter.wording import counted
 
@@ -53,7 +54,7 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Shown):
     """All results. `part` tells which events were used: "test", or "all"; `heads` are the model's own scores.
 
     `calibrated_on` are those of the files that the model was calibrated with: where there is one, the check of the

@@ -100,14 +100,23 @@ def signal_families(processes: Iterable[Process]) -> tuple[SignalFamily, ...]:
     )
 
 
+def model_outputs(scorer: Scorer, data: LabelledEvents) -> NDArray[np.float32]:
+    """[B, classes + heads] of a model, see `Scorer.outputs`; a bounded number of graphs is in memory at a time."""
+    positions = [np.arange(start, min(start + _EVENTS, len(data))) for start in range(0, max(len(data), 1), _EVENTS)]
+    return np.concatenate([scorer.outputs(data.padded(chunk)) for chunk in positions])
+
+
 def model_scores(scorer: Scorer, data: LabelledEvents) -> dict[str, Scores]:
-    """The scores of every head of a model, by name; a bounded number of graphs is in memory at a time.
+    """As `named_scores`, of these events."""
+    return named_scores(scorer, model_outputs(scorer, data))
+
+
+def named_scores(scorer: Scorer, outputs: NDArray[np.float32]) -> dict[str, Scores]:
+    """The scores of every head of a model, by name, from its outputs.
 
     For a calibrated model with several, ``combined`` is −ln of their combined p-value: larger is more interesting.
     """
-    positions = [np.arange(start, min(start + _EVENTS, len(data))) for start in range(0, max(len(data), 1), _EVENTS)]
-    parts = [scorer.heads(data.padded(chunk)) for chunk in positions]
-    scores: dict[str, Scores] = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    scores: dict[str, Scores] = {**scorer.heads_of(outputs)}
     scores.pop(PVALUE, None)
     return scores | ({COMBINED: -np.log(scores[COMBINED])} if COMBINED in scores else {})
 

@@ -8,7 +8,7 @@ place of rapidity, and with floors.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
@@ -53,18 +53,18 @@ def node_features(nodes: FlatNodes, specification: GraphSpecification, *, n_even
             case "collection":
                 columns += [nodes.collection == number for number in range(len(specification.collections))]
             case "particle_class":
-                columns += particle_classes(nodes)
+                columns += particle_classes(nodes.pdg_id, nodes.charge)
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def particle_classes(nodes: FlatNodes) -> list[NDArray[np.bool_]]:
+def particle_classes(pdg_id: NDArray[Any], charge: NDArray[Any]) -> list[NDArray[np.bool_]]:
     """One [V] bool array per name of `PARTICLE_CLASSES`; all are false where the file names no particle and no charge.
 
     Particle flow writes 211, 130, 22, 11, 13 and for the forward calorimeter 1 (hadronic) and 2 (electromagnetic).
     """
-    kind = np.abs(nodes.pdg_id)
+    kind = np.abs(pdg_id)
     electron, muon, photon = kind == 11, kind == 13, (kind == 22) | (kind == 2)
-    charged = (nodes.charge != 0) & ~electron & ~muon
+    charged = (charge != 0) & ~electron & ~muon
     named = kind != 0
     by_name = {
         "charged_hadron": charged | (kind == 211),

@@ -71,7 +71,7 @@ class BranchRules:
 
 @dataclass(frozen=True)
 class BranchChoice:
-    """The branches that are kept, in the tree's order.
+    """The branches that are kept, and those that are `dropped`, in the tree's order.
 
     `forced` are those among them that the rules drop: needed, or counters of kept branches. `unmatched` are the rules
     of a file that match nothing, each with its place: made for many eras, a file may name what this tree lacks.
@@ -80,6 +80,7 @@ class BranchChoice:
     kept: tuple[str, ...]
     forced: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
 
 
 def branch_rules(*, keep: Sequence[str] = (), drop: Sequence[str] = ()) -> BranchRules:
@@ -141,6 +142,7 @@ def select_branches(
         tuple(name for name in counters if name in wanted),
         tuple(name for name in counters if name in wanted and not kept[name]),
         tuple(f"{rule.where}: {rule.verb} {rule.pattern}" for rule in unmatched),
+        tuple(name for name in counters if name not in wanted),
     )
 
 

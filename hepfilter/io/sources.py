@@ -2,6 +2,7 @@
 
 import fnmatch
 import glob
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hepfilter.config.files import exists, is_file, is_folder
-from hepfilter.errors import ConfigError, SourceError, nearest
+from hepfilter.errors import ConfigError, SourceError, UsageError, nearest
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
     from hepfilter.config.datasets import Dataset, DatasetFile
 
+_LOGGER = logging.getLogger(__name__)
 _CATALOGUE = re.compile(r"(?P<path>.*?\.(?:yaml|yml|json))(?::(?P<name>.*))?", re.DOTALL)
 _WITH_TREE = re.compile(r"(?P<path>.*\.root)(?P<query>\?[^:]*)?:(?P<tree>[^:\\]+)")
 _LONGEST_PATH = 4096  # what Linux takes
@@ -50,6 +52,14 @@ def expand_sources(inputs: Sequence[str]) -> list[Source]:
     return list(expand_inputs(inputs).sources)
 
 
+def refuse_inputs(outputs: Iterable[Path], sources: Sequence[Source]) -> None:
+    """UsageError if an output would take the place of an input."""
+    inputs = {Path(address).resolve() for source in sources for address in (source.path, *source.replicas)}
+    for output in outputs:
+        if output.resolve() in inputs:
+            raise UsageError(f"{output}: is one of the inputs; give another name")
+
+
 def expand_inputs(inputs: Sequence[str]) -> Inputs:
     """The files and datasets that `inputs` mean, in the order given.
 
@@ -81,6 +91,7 @@ def expand_inputs(inputs: Sequence[str]) -> Inputs:
         else:
             sources += _expand(text, place=place)
     _refuse_duplicates(sources)
+    _LOGGER.info("%s found", counted(len(sources), "input"))
     return Inputs(tuple(sources), datasets)
 
 

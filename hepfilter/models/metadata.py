@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from hepfilter.config.base import StrictModel, validate
 from hepfilter.config.files import is_file
 from hepfilter.config.model import ModelDefinition
+from hepfilter.config.shipped import MODEL_SUFFIX
+from hepfilter.config.shipped import pretrained_models as pretrained_models
 from hepfilter.config.strict_json import parse_json
 from hepfilter.errors import CheckpointError, ConfigError, nearest
 
@@ -32,7 +34,6 @@ MAX_HEADER: Final = 16 * 2**20
 """Bytes; a longer header is taken for corruption before it is read."""
 
 TEXT_KEY: Final = "hepfilter"
-_SUFFIX: Final = ".safetensors"
 
 MIGRATIONS: Final[dict[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
 """From version v to v + 1, for every version before `FORMAT_VERSION`; the first has no forerunner."""
@@ -63,13 +64,12 @@ class ModelMetadata:
     @property
     def name(self) -> str:
         """The file's name without suffix, by which a model that ships is known."""
-        return self.path.name.removesuffix(_SUFFIX)
+        return self.path.name.removesuffix(MODEL_SUFFIX)
 
 
-def pretrained_models() -> dict[str, Path]:
-    """Name → file of the models that ship, sorted by name."""
-    folder = Path(__file__).resolve().parents[1] / "pretrained"
-    return {path.name.removesuffix(_SUFFIX): path for path in sorted(folder.glob(f"*{_SUFFIX}"))}
+def metrics_path(model: Path) -> Path:
+    """Where the metrics of a training stand: beside the `model` that it wrote."""
+    return model.with_suffix(".metrics.json")
 
 
 def find_checkpoint(name: str | Path) -> Path:

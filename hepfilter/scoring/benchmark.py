@@ -4,6 +4,7 @@ Each figure is the best of several runs, as other work on the machine can only s
 allocates and compiles, is timed by itself.
 """
 
+import itertools
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -112,11 +113,12 @@ def benchmark(
     threads: Sequence[int] | None = None,
     n_events: int = 4096,
     batch: int = 64,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> BenchReport:
     """Time all steps of `network` on generated events, eager and if wanted compiled, for each precision.
 
     `threads` are the numbers of threads for which `outputs` is timed (default: one, and all); `batch` is the size of a
-    training batch.
+    training batch. `progress` is called as (stage, done, in all).
     """
     chosen = choose_device(device)
     numbers = (1,) if chosen.type == "cuda" else tuple(dict.fromkeys(threads or (1, cores())))
@@ -124,13 +126,15 @@ def benchmark(
     record = generated_record(n_events, specification)
     graphs = build_padded(record, specification)
     rows = [_measured("build", lambda: build_padded(record, specification), torch.device("cpu"), graphs, threads=1)]
-    for compiled in (False, True) if compile else (False,):
-        for precision in precisions:
-            for number in numbers:
-                inference = Inference(network, chosen, threads=number, precision=precision, compile=compiled)
-                rows += _inference_steps(inference, graphs, shapes=number == numbers[0])
+    ways = list(itertools.product((False, True) if compile else (False,), precisions, numbers))
+    for done, (compiled, precision, number) in enumerate(ways):
+        progress("measuring", done, len(ways) + 1)
+        inference = Inference(network, chosen, threads=number, precision=precision, compile=compiled)
+        rows += _inference_steps(inference, graphs, shapes=number == numbers[0])
+    progress("measuring", len(ways), len(ways) + 1)
     rows += [_backward(network, graphs.select(slice(0, batch)), chosen, precision) for precision in precisions]
     rows.append(_reference(network, graphs.select(slice(0, _REFERENCE_EVENTS)), chosen))
+    progress("measuring", len(ways) + 1, len(ways) + 1)
     return BenchReport(
         machine=machine(chosen),
         model=name,

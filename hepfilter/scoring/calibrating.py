@@ -21,6 +21,7 @@ from hepfilter.models.metadata import ModelMetadata, pretrained_models
 from hepfilter.models.rewriting import refuse_checkpoint, write_calibration
 from hepfilter.scoring.calibration import COMBINED, Calibration, fit_calibration
 from hepfilter.scoring.scorer import Scorer
+from hepfilter.shown import Shown
 from hepfilter.statistics.pvalues import PValueTable
 from hepfilter.trigger.hashing import event_hash
 
@@ -43,7 +44,7 @@ class CalibratedScore:
 
 
 @dataclass(frozen=True)
-class CalibrationReport:
+class CalibrationReport(Shown):
     """What a calibration was made from, and how far it reaches.
 
     `events` background events were used, `effective` is their effective number; `left_out` are background events that

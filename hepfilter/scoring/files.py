@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import awkward as ak
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hepfilter.events.record import Events
+from hepfilter.events.spectra import read_spectra
 from hepfilter.io.events import EventTree
 
 
@@ -33,12 +34,14 @@ class Scores:
     """What a model says of the chosen entries of a chunk, in order, by name.
 
     `problems` counts objects treated by rule in all of the chunk, `empty` chosen events without any object that the
-    model looks at.
+    model looks at. `spectra` are the chosen events' values, by those names of `events.spectra.SPECTRA` whose objects
+    the model knows.
     """
 
     scores: Mapping[str, npt.NDArray[np.float32]]
     problems: Counter[str]
     empty: int
+    spectra: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
 
 def score_entries(
@@ -53,7 +56,8 @@ def score_entries(
     events = found.read(start, stop)
     record = events.record if chosen.all() else events.record[chosen]
     empty = int(np.count_nonzero(~have_objects(events, scorer.collections)[chosen]))
-    return Scores(scorer.score_heads(record), Counter(events.problems), empty)
+    spectra = read_spectra(record, scorer.collections)
+    return Scores(scorer.score_heads(record), Counter(events.problems), empty, spectra)
 
 
 def have_objects(events: Events, collections: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -78,14 +78,19 @@ class _Pair:
 
 
 def compare(
-    *, device: str = "auto", precisions: Sequence[Precision] = ("float32", "bfloat16"), n_events: int = 64
+    *,
+    device: str = "auto",
+    precisions: Sequence[Precision] = ("float32", "bfloat16"),
+    n_events: int = 64,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> PeerReport:
-    """Time both pairs of networks; UsageError if weaver-core is not installed."""
+    """Time both pairs of networks; UsageError if weaver-core is not installed. `progress`: as (stage, done, in all)."""
     chosen = choose_device(device)
     specification = load_graph_specification("particles")
     graphs = _full_events(n_events, specification)
     sizes, rows = {}, []
-    for pair in _pairs(specification, graphs, chosen):
+    for done, pair in enumerate(_pairs(specification, graphs, chosen)):
+        progress("comparing", done, 2)
         sizes[pair.size] = (parameters(pair.ours), parameters(pair.theirs))
         for precision in precisions:
             rows += _compared(pair, graphs, chosen, precision)

@@ -2,35 +2,40 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
+import awkward as ak
 import numpy as np
+from numpy.typing import NDArray
 
 from hepfilter import __version__
-from hepfilter.errors import SourceError, UsageError
+from hepfilter.errors import SourceError
+from hepfilter.events.identity import Identity
 from hepfilter.io.checksum import file_facts, has_uuid
 from hepfilter.io.events import find_tree
 from hepfilter.io.own_branches import own_names
 from hepfilter.io.publishing import refuse_output
 from hepfilter.io.reading import open_file
 from hepfilter.io.score_facts import ScoredFile, ScoreFacts
-from hepfilter.io.score_file import ScoreWriter, create_scores, refuse_suffix
-from hepfilter.io.sources import Inputs, Source, expand_inputs
+from hepfilter.io.score_file import create_scores, refuse_suffix
+from hepfilter.io.sources import Inputs, Source, expand_inputs, refuse_inputs
 from hepfilter.scoring.files import have_objects
 from hepfilter.scoring.scorer import Scorer
+from hepfilter.shown import Shown
 from hepfilter.work.units import cut_units
 
 _UNIT_ENTRIES: Final = 20_000
+_Scores = Mapping[str, NDArray[np.float32]]
 
 Progress = Callable[[str, int, int], None]
 """Called as (stage, done, in all)."""
 
 
 @dataclass(frozen=True)
-class ScoreReport:
+class ScoreReport(Shown):
     """What was scored, as the file at `path` says it too; `size` is that file's, in bytes."""
 
     path: str
@@ -89,12 +94,54 @@ def score_files(
     return ScoreReport(str(output), output.stat().st_size, facts, time.perf_counter() - started)
 
 
+def collect_scores(
+    sources: Sequence[Source], scorer: Scorer, *, schema: str | None = None, progress: Progress = lambda *_: None
+) -> ak.Array:
+    """The scores of all events of `sources`, in order, as records of float32 by the scorer's names; errors as above."""
+    gathered = _Gathered(scorer.names)
+    files: list[ScoredFile] = []
+
+    def report(now: int, total: int) -> None:
+        before = sum(file.entries for file in files)
+        progress("scoring", before + now, before + total)
+
+    for source in sources:
+        files.append(_score_file(source, scorer, gathered, schema=schema, progress=report))
+        _refuse_copy(files)
+    return ak.zip({name: np.concatenate([np.empty(0, np.float32), *parts]) for name, parts in gathered.parts.items()})
+
+
+class _Writer(Protocol):
+    """What takes the scores of files, chunk by chunk: see `ScoreWriter`."""
+
+    def begin_file(self, path: str, uuid: str, dataset: str | None) -> None: ...
+
+    def append(
+        self, identity: Identity, weights: NDArray[np.float64], has_objects: NDArray[np.bool_], scores: _Scores
+    ) -> None: ...
+
+
+class _Gathered:
+    """Keeps the scores in memory, and nothing else."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in names}
+
+    def begin_file(self, path: str, uuid: str, dataset: str | None) -> None:
+        """Files are told apart by nothing."""
+
+    def append(
+        self, identity: Identity, weights: NDArray[np.float64], has_objects: NDArray[np.bool_], scores: _Scores
+    ) -> None:
+        """The scores of a chunk."""
+        for name, values in scores.items():
+            self.parts[name].append(values)
+
+
 def _check(output: Path, sources: Sequence[Source], *, force: bool) -> None:
     """What can be told before any work."""
     refuse_suffix(output)
-    addresses = (address for source in sources for address in (source.path, *source.replicas))
-    if output.resolve() in {Path(address).resolve() for address in addresses}:
-        raise UsageError(f"{output}: is one of the inputs; give another name")
+    refuse_inputs([output], sources)
     refuse_output(output, force=force)
 
 
@@ -114,7 +161,7 @@ def _facts(scorer: Scorer, model: str, found: Inputs) -> ScoreFacts:
 
 
 def _score_file(
-    source: Source, scorer: Scorer, writer: ScoreWriter, *, schema: str | None, progress: Callable[[int, int], None]
+    source: Source, scorer: Scorer, writer: _Writer, *, schema: str | None, progress: Callable[[int, int], None]
 ) -> ScoredFile:
     """Score one file; `progress` is called with (done, in all)."""
     problems: Counter[str] = Counter()

@@ -4,6 +4,8 @@
 and processors, is rounded to `GRID`.
 """
 
+import logging
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +25,7 @@ from hepfilter.scoring.inference import Inference, Precision
 if TYPE_CHECKING:
     import awkward as ak
 
+_LOGGER: Final = logging.getLogger(__name__)
 GRID: Final = 2.0**-10
 """Scores are multiples of this, about 0.001 in log-odds. Fine enough: far below what any model resolves; float32 holds
 every multiple up to ±16384 exactly. Coarse enough: the 1e-6 by which processors differ moves one score in a thousand,
@@ -46,12 +49,15 @@ class Scorer:
         precision: Precision = "float32",
         compile: bool = False,
     ) -> None:
+        started = time.perf_counter()
         checkpoint = load(name)
         self.metadata: ModelMetadata = checkpoint.metadata
         self.calibration = model_calibration(checkpoint.metadata)
         self.inference = Inference(
             checkpoint.network, choose_device(device), threads=threads, precision=precision, compile=compile
         )
+        seconds = time.perf_counter() - started
+        _LOGGER.info("model %s loaded for %s in %.2f s", name, self.device_class, seconds)
 
     @property
     def model_hash(self) -> str:
@@ -108,7 +114,10 @@ class Scorer:
         `interest` and the model's heads are finite multiples of `GRID`; the p-values of a calibrated model are as
         `Calibration.apply` says. CheckpointError names the first event without finite scores.
         """
-        outputs = self.outputs(graphs)
+        return self.heads_of(self.outputs(graphs))
+
+    def heads_of(self, outputs: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """As `heads`, of events whose `outputs` [B, classes + heads] are known."""
         faults = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
         if len(faults):
             where = f"event {faults[0]} of {len(outputs)} (counted from 0 in this chunk)"

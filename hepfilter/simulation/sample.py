@@ -12,6 +12,7 @@ from hepfilter.config.card import Card
 from hepfilter.config.sample import MAXIMUM_PILEUP, Production
 from hepfilter.errors import SimulationError, UsageError
 from hepfilter.io.writing import ArrayTree, create_root
+from hepfilter.shown import Shown
 from hepfilter.simulation.blocks import BLOCK_EVENTS, EVENTS_OF_STREAM, BlockTask, identity
 from hepfilter.simulation.books import Books, write_books
 from hepfilter.simulation.filters import check_filters
@@ -54,7 +55,7 @@ class ProcessReport:
 
 
 @dataclass(frozen=True)
-class SampleReport:
+class SampleReport(Shown):
     """What `simulate` made: the file, its processes in order, the events of all; wall-clock seconds of all, and of the
     writing."""
 

@@ -17,6 +17,19 @@ HOPELESS_EVENTS = 50_000
 Progress = Callable[[str, int], None]
 
 
+def adding_up(report: Callable[[str, int, int], None], *, total: int) -> Progress:
+    """A `Progress` that is told (process, events) and calls `report` with (stage, events so far, `total`)."""
+    done = 0
+    report("simulating", done, total)
+
+    def moved(_: str, events: int) -> None:
+        nonlocal done
+        done += events
+        report("simulating", done, total)
+
+    return moved
+
+
 @dataclass(frozen=True)
 class BlockTally:
     """What was generated for a block: the `weights` of all events, and the `place` among them of those that passed."""

@@ -14,6 +14,7 @@ from hepfilter.skim.findings import SurveyedFile
 from hepfilter.skim.first_pass import FirstPass
 from hepfilter.skim.outputs import KeptEvents
 from hepfilter.skim.report import CutflowStep, FileCount, SkimReport, add_cutflows
+from hepfilter.skim.summarising import summarise
 from hepfilter.wording import counted
 from hepfilter.work.ledger import Ledger
 
@@ -40,6 +41,9 @@ def make_books(kept: Sequence[KeptEvents], verdict: Verdict | None, read: FirstP
         catalogue={name: dataset.facts() for name, dataset in read.datasets.items()},
         menu="" if trigger is None else trigger.menu.name,
         bad=read.bad,
+        summary=summarise(
+            kept, verdict, read.datasets, names=() if read.score_facts is None else read.score_facts["scores"]
+        ),
         **({} if read.score_facts is None else {**read.score_facts, "scores": tuple(read.score_facts["scores"])}),
     )
 

@@ -1,7 +1,8 @@
 """Selection expressions over the events of a file: the cut `where`, and what the paths of a menu ask for."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,22 @@ from hepfilter.io.reading import Table
 from hepfilter.skim.cut_fills import CutFills, fill_column
 
 Mask = npt.NDArray[np.bool_]
+
+_BLIND: Final = "blind region {}"
+
+
+def blind_conditions(regions: Sequence[str]) -> dict[str, str]:
+    """The blind regions of a menu as named expressions; no path has such a name."""
+    return {_BLIND.format(number): text for number, text in enumerate(regions)}
+
+
+def blinded(conditions: Mapping[str, Mask], count: int) -> Mask:
+    """Which of `count` events lie in a blind region."""
+    blind = np.zeros(count, bool)
+    for name, fulfilled in conditions.items():
+        if name.startswith(_BLIND.format("")):
+            blind |= fulfilled
+    return blind
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from hepfilter.config.menu import Menu
 from hepfilter.skim.added import PASSED, PROBABILITY, WEIGHT, Values, bit_column
+from hepfilter.skim.conditions import blind_conditions, blinded
 from hepfilter.skim.event_rates import event_rates
 from hepfilter.skim.findings import SurveyedFile
 from hepfilter.skim.outputs import KeptEvents
@@ -23,8 +24,6 @@ from hepfilter.trigger.thresholds import Resolution, is_sample, resolve, stated_
 
 if TYPE_CHECKING:
     from hepfilter.config.datasets import Dataset
-
-_BLIND: Final = "blind region {}"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def split_verdict(files: Sequence[SurveyedFile], verdict: Verdict | None) -> lis
 def menu_conditions(menu: Menu) -> dict[str, str]:
     """The selection expressions of a menu: by path, and the blind regions by number."""
     conditions = {name: path.when for name, path in menu.paths.items() if path.when is not None}
-    return conditions | {_BLIND.format(number): text for number, text in enumerate(menu.blind)}
+    return conditions | blind_conditions(menu.blind)
 
 
 def trigger_events(
@@ -83,9 +82,6 @@ def trigger_events(
     """The events that passed the cuts, as a trigger sees them."""
     who = [file.identity for file in files if file.identity is not None]
     count = sum(len(file.chosen) for file in files)
-    blind = np.zeros(count, bool)
-    for number in range(len(menu.blind)):
-        blind |= np.concatenate([file.conditions[_BLIND.format(number)] for file in files])
     conditional = {name for name, path in menu.paths.items() if path.when is not None}
     return TriggerEvents(
         run=np.concatenate([one.run for one in who]),
@@ -100,7 +96,7 @@ def trigger_events(
             else np.ones(count, bool)
             for name in menu.paths
         },
-        blind=blind,
+        blind=np.concatenate([blinded(file.conditions, len(file.chosen)) for file in files]),
     )
 
 

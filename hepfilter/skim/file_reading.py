@@ -108,6 +108,14 @@ class FileReader:
         """What a report says of what gives scores, as plain data."""
         return None if self._scores is None else _plain(self._scores.facts)
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The branches that are read of every event of the file that was opened last."""
+        if self._last is None:
+            return ()
+        scores = self._last.scores
+        return tuple(dict.fromkeys((*self._last.units.branches, *(() if scores is None else scores.branches))))
+
     def head(self, source: Source) -> FileHead:
         """What opening the file tells. Any fault is one of hepfilter's errors."""
         self._close()

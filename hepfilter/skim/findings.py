@@ -13,13 +13,16 @@ from hepfilter.io.shapes import TableShape
 from hepfilter.io.sources import Source
 from hepfilter.skim.conditions import Mask
 from hepfilter.skim.lumi_sections import Sections
+from hepfilter.statistics.histograms import Histogram
 from hepfilter.trigger.drift import ProblemCounts
-from hepfilter.trigger.hashing import event_hash
+from hepfilter.trigger.selection import ties
 
 Index = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float64] | None
 Scores = Mapping[str, npt.NDArray[np.float32]] | None
 """What a model says of events, by name, ``interest`` among it; None where there is no model."""
+Spectra = Mapping[str, Histogram]
+"""Of events by weight, by the names of `events.spectra.SPECTRA`, in its bins."""
 
 
 @dataclass
@@ -112,6 +115,7 @@ class UnitRead:
     where there are none, and `conditions` by name which of them fulfil what was asked for. `sections` are the
     luminosity sections of the events that pass the luminosity mask, `found` the places of its events in the event list.
     `problems` counts objects treated by rule. `everyone` is None unless duplicates are to go: they are not, yet.
+    `spectra` are those of the chosen events that no menu blinds, none where duplicates are to go.
     """
 
     start: int
@@ -128,6 +132,7 @@ class UnitRead:
     empty: int
     bytes_read: int
     everyone: Everyone | None
+    spectra: Spectra = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ class SurveyedFile(FileHead):
     problem_counts: tuple[ProblemCounts, ...]
     empty: int
     bytes_read: int
+    spectra: Spectra
 
     @property
     def dataset_name(self) -> str:
@@ -168,5 +174,4 @@ class SurveyedFile(FileHead):
     def ties(self) -> npt.NDArray[np.float64]:
         """The number that decides among chosen events of equal score, in [0, 1)."""
         assert self.identity is not None
-        who = self.identity
-        return event_hash(who.run, who.luminosity_block, who.event, seed=1, purpose="ties")
+        return ties(self.identity)

@@ -1,5 +1,6 @@
 """The first pass over all inputs: what a skim decides by, and what a menu's rates are counted from."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ from hepfilter.skim.joining import join
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.survey import Surveyor
 from hepfilter.trigger.menus import check_scores
+from hepfilter.wording import counted
 from hepfilter.work.execution import Execution, open_executor
 from hepfilter.work.ledger import Ledger
 from hepfilter.work.tasks import Job
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from hepfilter.config.datasets import Dataset
 
 ONE_PROCESS: Final = Execution()
+_LOGGER: Final = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 """Called as (stage, done, in all)."""
 
@@ -75,7 +78,7 @@ def first_pass(
     recipe = with_masks(recipe, inputs)
     cuts = Cuts(recipe)
     surveyor = Surveyor(recipe, cuts)
-    common = _Common(recipe)
+    common = Common(recipe)
 
     def take(head: FileHead) -> None:
         common.take(head)
@@ -88,17 +91,7 @@ def first_pass(
         on_bad_file=on_bad_file,
         progress=lambda done, total: progress("selecting", done, total),
     )
-    conditions = {} if recipe.trigger is None else menu_conditions(recipe.trigger.menu)
-    survey = Survey(
-        recipe,
-        conditions,
-        identified=identified,
-        listed=identified,
-        sources=inputs.sources if recipe.layout == "union" else (),
-        device=device,
-        threads=None if execution.in_process else 1,
-        environment=RemoteLimits.from_environment().to_environment() if execution.by_dask else {},
-    )
+    survey = ask(inputs, recipe, device=device, identified=identified, execution=execution)
     with open_executor(execution, Job(open_reader, (survey,))) as executor:
         gathering.run(executor)
     numbers = tuple(sorted(gathering.heads))
@@ -108,7 +101,21 @@ def first_pass(
     return FirstPass(recipe, files, numbers, inputs.datasets, surveyor, cuts, common.facts, gathering.bad)
 
 
-class _Common:
+def ask(inputs: Inputs, recipe: Recipe, *, device: str, identified: bool, execution: Execution) -> Survey:
+    """What a first pass asks of all files."""
+    return Survey(
+        recipe,
+        {} if recipe.trigger is None else menu_conditions(recipe.trigger.menu),
+        identified=identified,
+        listed=identified,
+        sources=inputs.sources if recipe.layout == "union" else (),
+        device=device,
+        threads=None if execution.in_process else 1,
+        environment=RemoteLimits.from_environment().to_environment() if execution.by_dask else {},
+    )
+
+
+class Common:
     """What the heads of all files must have in common."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -124,9 +131,12 @@ class _Common:
         UsageError if the menu does not go with the model, or the schema. WorkerError if its scores are of another kind.
         """
         trigger = self._recipe.trigger
+        _tell_head(head)
         if self._first is None:
             self._first, self.facts = head, head.score_facts
             if self.facts is not None:
+                what = self.facts["model"], self.facts["model_hash"][:12], self.facts["device_class"]
+                _LOGGER.info("scores of the model %s (%s) by %s", *what)
                 _refuse_other_model(self._recipe, self.facts)
             if trigger is not None:
                 trigger.check_model(self.facts or {})
@@ -149,6 +159,12 @@ class _Common:
             what = f"{path}: is a copy of {self._seen[key]}, its events would count twice"
             raise DifferentInputsError(f"{what}; leave it out, or give --deduplicate")
         self._seen[key] = path
+
+
+def _tell_head(head: FileHead) -> None:
+    """Log what was found when a file was opened."""
+    size = f"{counted(head.num_entries, 'event')} in {counted(len(head.units), 'unit')}"
+    _LOGGER.info("%s: tree %s, schema %s, %s", head.source.path, head.tree, head.schema or "none", size)
 
 
 def _refuse_other_model(recipe: Recipe, facts: Mapping[str, Any]) -> None:

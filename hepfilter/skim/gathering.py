@@ -27,7 +27,7 @@ OnBadFile = Literal["stop", "quarantine"]
 ON_BAD_FILE: Final[tuple[OnBadFile, ...]] = get_args(OnBadFile)
 _STRETCH: Final = 8
 """Units that a worker reads at a time, so that a file is not opened anew for each."""
-_BAD_INPUT: Final = (SourceError, SchemaError, WorkerError)
+BAD_INPUT: Final = (SourceError, SchemaError, WorkerError)
 """What an input may be quarantined for; anything else is wrong for all."""
 EntryProgress = Callable[[int, int], None]
 ScoreFacts = dict[str, Any] | None
@@ -49,8 +49,7 @@ class Gathering:
         on_bad_file: OnBadFile,
         progress: EntryProgress,
     ) -> None:
-        if on_bad_file not in ON_BAD_FILE:
-            raise UsageError(f"--on-bad-file {on_bad_file}: known are {', '.join(ON_BAD_FILE)}")
+        refuse_unknown(on_bad_file)
         self._sources, self._take, self._ledger = sources, take, ledger
         self._quarantines = on_bad_file == "quarantine"
         self._progress = progress
@@ -119,7 +118,7 @@ class Gathering:
     def _failed(self, task: Task, error: HepfilterError) -> Iterable[Task]:
         """A file that cannot be opened, or units of one; where a worker died of several each is tried alone."""
         file, asked = task.key
-        if not isinstance(error, _BAD_INPUT):
+        if not isinstance(error, BAD_INPUT):
             raise error
         if isinstance(error, WorkerError):
             if again := self._one_by_one(task):
@@ -219,6 +218,12 @@ class Gathering:
                 continue
             self._units.setdefault(file, {}).update({unit.start: unit for unit in units})
             self._over += sum(unit.stop - unit.start for unit in units)
+
+
+def refuse_unknown(on_bad_file: str) -> None:
+    """UsageError for a word that says nothing of bad files."""
+    if on_bad_file not in ON_BAD_FILE:
+        raise UsageError(f"--on-bad-file {on_bad_file}: known are {', '.join(ON_BAD_FILE)}")
 
 
 def other_scores(found: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> WorkerError:

@@ -9,6 +9,7 @@ from hepfilter.errors import SchemaError, SourceError
 from hepfilter.io.events import EventTree, find_events
 from hepfilter.io.reading import OpenFile, open_file
 from hepfilter.io.sources import Source
+from hepfilter.shown import Shown
 
 TREE_CLASSES = ("TTree", "TNtuple", "RNTuple")
 
@@ -41,7 +42,7 @@ class CollectionSummary:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class Inspection(Shown):
     """What was found in a file.
 
     `tree` and `schema` are None where the events cannot be read, and `reason` says why. `identity` names the branches,

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy.typing as npt
 from hepfilter.events.identity import Identity
 from hepfilter.skim.cuts import UNIQUE, Cuts
 from hepfilter.skim.findings import Everyone, FileHead, Flow, SurveyedFile, UnitRead
+from hepfilter.statistics.histograms import Histogram
 from hepfilter.trigger.drift import ProblemCounts
 
 
@@ -37,6 +40,7 @@ def join(head: FileHead, units: Sequence[UnitRead], cuts: Cuts) -> SurveyedFile:
         problems=problems,
         problem_counts=_problem_counts(head, units, problems, flow),
         empty=sum(unit.empty for unit in units),
+        spectra=_summed(units),
         bytes_read=head.head_bytes + sum(unit.bytes_read for unit in units),
     )
 
@@ -80,6 +84,12 @@ def _problem_counts(
 def _shared(problems: Mapping[str, int], passed: int, count: int) -> ProblemCounts:
     """What of the problems of `count` events falls on those that passed, if they are like the rest."""
     return ProblemCounts(passed, {what: round(number * passed / max(count, 1)) for what, number in problems.items()})
+
+
+def _summed(units: Sequence[UnitRead]) -> dict[str, Histogram]:
+    """The spectra of all units; none unless each has them."""
+    names = set.intersection(*(set(unit.spectra) for unit in units)) if units else set()
+    return {name: reduce(add, (unit.spectra[name] for unit in units)) for name in sorted(names)}
 
 
 def _joined(parts: Iterable[npt.NDArray[Any] | None], dtype: npt.DTypeLike) -> npt.NDArray[Any]:

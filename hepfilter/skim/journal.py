@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from hepfilter.skim.findings import BadInput
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import SkimReport
 from hepfilter.wording import counted
-from hepfilter.work.ledger import Ledger, open_ledger
+from hepfilter.work.ledger import Ledger, look_at_ledger, open_ledger
 
 _BEGUN: Final = "begun"
 _OUTPUTS: Final = "outputs"
@@ -149,12 +149,10 @@ def open_journal(
     identity = _identity(inputs, recipe, identified=identified)
     files = [source.path for source in inputs.sources]
     with open_ledger(output, identity, files, anew=anew) as ledger:
-        if resume and not (ledger.has_read or ledger.noted(_FINISHED)):
+        if resume and not _can_resume(ledger):
             ledger.remove()
-            raise UsageError(f"{output}: there is no run to resume; leave --resume out")
-        if ledger.noted(_FINISHED) and not (resume or anew):
-            bad = counted(len(ledger.bad()), "input")
-            raise OutputError(f"{output}: is there, with {bad} quarantined; --resume tries those again")
+            raise _nothing_to_resume(output)
+        _refuse_finished(ledger, output, again=resume or anew)
         try:
             yield Journal(ledger, output, inputs.sources)
         except BaseException as error:
@@ -164,6 +162,46 @@ def open_journal(
                 past = ", with --on-bad-file quarantine also past such input" if isinstance(error, SourceError) else ""
                 error.add_note(f"{ledger.folder} holds what was done; the same command goes on from there{past}")
             raise
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """What an unfinished run left: the `folder` of its ledger, the events `read`, the files it may have written."""
+
+    folder: Path
+    read: int
+    outputs: tuple[Path, ...]
+
+
+def find_earlier_run(
+    output: Path, inputs: Inputs, recipe: Recipe, *, identified: bool, anew: bool, resume: bool
+) -> EarlierRun | None:
+    """The run that the same skim would go on with, None if there is none; errors as `open_journal`, nothing changes."""
+    identity = _identity(inputs, recipe, identified=identified)
+    files = [source.path for source in inputs.sources]
+    with look_at_ledger(output, identity, files, anew=anew) as ledger:
+        if ledger is None or not _can_resume(ledger):
+            if resume:
+                raise _nothing_to_resume(output)
+            return None
+        _refuse_finished(ledger, output, again=resume or anew)
+        outputs = tuple(Path(name) for name in ledger.noted(_OUTPUTS) or [])
+        return EarlierRun(ledger.folder, ledger.totals().read, outputs)
+
+
+def _can_resume(ledger: Ledger) -> bool:
+    return bool(ledger.has_read or ledger.noted(_FINISHED))
+
+
+def _nothing_to_resume(output: Path) -> UsageError:
+    return UsageError(f"{output}: there is no run to resume; leave --resume out")
+
+
+def _refuse_finished(ledger: Ledger, output: Path, *, again: bool) -> None:
+    """OutputError if the run is over, with inputs in quarantine, unless these are to be tried `again`."""
+    if ledger.noted(_FINISHED) and not again:
+        bad = counted(len(ledger.bad()), "input")
+        raise OutputError(f"{output}: is there, with {bad} quarantined; --resume tries those again")
 
 
 def place(path: Path) -> Path:

@@ -20,7 +20,8 @@ from hepfilter.io.layout import TreeLayout
 from hepfilter.io.output import SkimOutput, is_histogram
 from hepfilter.io.publishing import Publication, refuse_output
 from hepfilter.io.reading import open_file
-from hepfilter.io.sources import Source
+from hepfilter.io.sources import Source, refuse_inputs
+from hepfilter.shown import Shown
 from hepfilter.skim.cluster_copy import BASKETS, ClusterCopy, copying_job, useful_execution
 from hepfilter.skim.merge_inputs import (
     Tables,
@@ -49,7 +50,7 @@ class MergedPart:
 
 
 @dataclass(frozen=True)
-class MergeReport:
+class MergeReport(Shown):
     """What was merged; `notes` say what a user may not expect."""
 
     path: str
@@ -85,9 +86,7 @@ def merge(
     path = Path(path)
     if len(outputs) < 2:
         raise UsageError("merge takes at least two outputs")
-    for output in outputs:
-        if Path(output.path).resolve() == path.resolve():
-            raise UsageError(f"{path}: is one of the inputs; give another name")
+    refuse_inputs([path], outputs)
     refuse_output(path, force=force)
     given = [read_given(output) for output in outputs]
     refuse_doubles(given)

@@ -12,10 +12,12 @@ from safetensors.numpy import load, save
 
 from hepfilter.errors import OutputError
 from hepfilter.events.identity import Identity
+from hepfilter.events.spectra import SPECTRUM_EDGES
 from hepfilter.io.checksum import FileFacts
 from hepfilter.io.shapes import TableShape
 from hepfilter.io.sources import Source
 from hepfilter.skim.findings import Everyone, FileHead, Flow, UnitRead
+from hepfilter.statistics.histograms import Histogram
 
 _TEXT: Final = "hepfilter"
 _FAULTS: Final = (SafetensorError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError)
@@ -90,6 +92,7 @@ def _unit_arrays(unit: UnitRead) -> Arrays:
     arrays: Arrays = {"chosen": unit.chosen, "sections": unit.sections, "found": unit.found}
     if unit.weights is not None:
         arrays["weights"] = unit.weights
+    arrays |= {f"spectra/{name}": np.stack([h.counts, h.weights, h.squares]) for name, h in unit.spectra.items()}
     arrays |= {f"scores/{name}": values for name, values in (unit.scores or {}).items()}
     arrays |= {f"conditions/{name}": values for name, values in unit.conditions.items()}
     if unit.identity is not None:
@@ -116,6 +119,10 @@ def _unit(facts: Mapping[str, Any], arrays: Arrays) -> UnitRead:
         found=arrays["found"],
         flow=Flow(**facts["flow"]),
         everyone=Everyone(Identity(**everyone), arrays.get("everyone_weights"), arrays["levels"]) if everyone else None,
+        spectra={
+            name: Histogram(SPECTRUM_EDGES, counts.astype(np.int64), weights, squares)
+            for name, (counts, weights, squares) in _under("spectra", arrays).items()
+        },
     )
 
 

@@ -19,6 +19,7 @@ from hepfilter.skim.findings import BadInput
 from hepfilter.skim.provenance import FORMAT, PROVENANCE
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import CutflowStep, FileCount, OutputCount, add_cutflows
+from hepfilter.skim.summary import RunSummary
 from hepfilter.wording import counted
 
 _FAULTS = (ValueError, TypeError, KeyError, AttributeError)
@@ -83,6 +84,17 @@ class Part:
     def calibration_hash(self) -> str | None:
         """What the p-values come from, None where there are none."""
         return self.facts.get("calibration_hash") if self.recipe.needs_scores else None
+
+    @cached_property
+    def summary(self) -> RunSummary | None:
+        """What the run remembers of all its events; None in the outputs after the first, and in older ones.
+
+        SourceError if it is damaged.
+        """
+        try:
+            return RunSummary.from_plain(self.facts["summary"]) if "summary" in self.facts else None
+        except _FAULTS as error:
+            raise SourceError(f"{PROVENANCE}: its summary cannot be read: {one_line(error)}") from error
 
     @cached_property
     def skim(self) -> str:

@@ -1,5 +1,6 @@
 """The main job: read, cut, build graphs, score, decide, fetch, write. Only chosen events cost their payload."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from hepfilter.events.identity import Identity
 from hepfilter.io.event_list import write_event_list
 from hepfilter.io.output import SkimOutput
 from hepfilter.io.publishing import Publication, refuse_output
-from hepfilter.io.sources import Inputs, Source, expand_inputs
+from hepfilter.io.sources import Inputs, Source, expand_inputs, refuse_inputs
 from hepfilter.skim.books import check_books, make_books
 from hepfilter.skim.deciding import decide_events, split_verdict
 from hepfilter.skim.first_pass import Progress, first_pass, with_masks
@@ -21,7 +22,10 @@ from hepfilter.skim.outputs import KeptEvents, OutputWriter, output_paths
 from hepfilter.skim.provenance import write_provenance
 from hepfilter.skim.recipe import Recipe
 from hepfilter.skim.report import SkimReport
+from hepfilter.wording import counted, sized
 from hepfilter.work.execution import Execution
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,10 @@ def skim(
     listed = None if list_events is None else Path(list_events)
     execution = execution or Execution(workers)
     orders = Orders(listed, device, execution, unblind, on_bad_file, command, force, progress)
-    _check(output, recipe, orders)
+    refuse_orders(output, recipe, orders)
     with open_journal(output, found, recipe, identified=listed is not None, anew=force, resume=resume) as journal:
         beside = [] if listed is None else [listed]
-        _refuse_outputs([*output_paths(output, recipe, 1), *beside], found.sources, orders, ours=journal.outputs)
+        refuse_outputs([*output_paths(output, recipe, 1), *beside], found.sources, orders, ours=journal.outputs)
         while True:
             try:
                 report = _attempt(journal, found, output, recipe, orders)
@@ -92,6 +96,7 @@ def skim(
 
 def _attempt(journal: Journal, found: Inputs, output: Path, recipe: Recipe, orders: Orders) -> SkimReport:
     """Both passes; UnreadableEventsError if what the second needs cannot be read."""
+    begun = time.perf_counter()
     read = first_pass(
         found,
         recipe,
@@ -102,6 +107,7 @@ def _attempt(journal: Journal, found: Inputs, output: Path, recipe: Recipe, orde
         on_bad_file=orders.on_bad_file,
         progress=orders.progress,
     )
+    selected = time.perf_counter()
     verdict = decide_events(read.files, read.recipe, read.datasets, unblind=orders.unblind)
     recipe = replace(read.recipe, trigger=None if verdict is None else verdict.trigger)
     kept = split_verdict(read.files, verdict)
@@ -110,15 +116,16 @@ def _attempt(journal: Journal, found: Inputs, output: Path, recipe: Recipe, orde
     layouts, choice = read.surveyor.layouts(complete=not read.bad)
     notes = layout_notes(layouts, read.files[0].tree, choice, recipe.format, shared=read.surveyor.shared_histograms)
     report = replace(report, warnings=report.warnings + notes)
+    decided = time.perf_counter()
     with journal.located(read.numbers):
         writer = OutputWriter(kept, layouts, recipe, execution=orders.execution, parts=journal.ledger.parts)
     paths = output_paths(output, recipe, writer.num_outputs)
     files = [*paths, *([] if orders.list_events is None else [orders.list_events])]
-    _refuse_outputs(files, found.sources, orders, ours=journal.outputs)
+    refuse_outputs(files, found.sources, orders, ours=journal.outputs)
     journal.begin(files)
 
     def beside(publication: Publication) -> None:
-        _refuse_outputs(files, found.sources, orders, ours=journal.outputs)  # much time has passed
+        refuse_outputs(files, found.sources, orders, ours=journal.outputs)  # much time has passed
         _list_events(orders.list_events, kept, publication)
         journal.list_retries(report.bad, publication)
         journal.publish(files)
@@ -126,29 +133,30 @@ def _attempt(journal: Journal, found: Inputs, output: Path, recipe: Recipe, orde
     with journal.located(read.numbers):
         report = _write(report, writer, paths, recipe, orders, beside=beside)
     journal.keep(files)
-    return report
+    stages = {"selecting": selected - begun, "deciding": decided - selected, "writing": time.perf_counter() - decided}
+    _LOGGER.info("%s of the inputs read, %s written", sized(report.bytes_read), counted(report.written, "event"))
+    return replace(report, stages=stages)
 
 
-def _check(output: Path, recipe: Recipe, orders: Orders) -> None:
-    """What can be told before any work."""
+def refuse_orders(output: Path, recipe: Recipe, orders: Orders) -> None:
+    """UsageError for what can be told before any work."""
     if not recipe.selects:
         raise UsageError("nothing to select by; give --menu, --where, --keep, --threshold, --events or --lumi-mask")
     if orders.unblind and recipe.trigger is None:
         raise UsageError("--unblind: shows what a menu blinds; give one with --menu")
     first = output_paths(output, recipe, 1)
     listed = [] if orders.list_events is None else [orders.list_events]
-    if any(path.resolve() == other.resolve() for path in listed for other in (*first, *map(Path, recipe.files))):
+    deciding = [Path(file) for file in (*recipe.files, recipe.model) if file]
+    if any(path.resolve() == other.resolve() for path in listed for other in (*first, *deciding)):
         raise UsageError(f"{listed[0]}: is written or read otherwise; give another name with --list-events")
-    if any(path.resolve() == Path(other).resolve() for path in first for other in recipe.files):
+    if any(path.resolve() == other.resolve() for path in first for other in deciding):
         raise UsageError(f"{output}: decides what is kept; give another name with -o")
 
 
-def _refuse_outputs(paths: Sequence[Path], sources: Sequence[Source], orders: Orders, *, ours: Sequence[Path]) -> None:
+def refuse_outputs(paths: Sequence[Path], sources: Sequence[Source], orders: Orders, *, ours: Sequence[Path]) -> None:
     """UsageError if an output is one of the inputs, OutputError if it exists (and is not `ours`) or cannot be there."""
-    inputs = {Path(address).resolve() for source in sources for address in (source.path, *source.replicas)}
+    refuse_inputs(paths, sources)
     for path in paths:
-        if path.resolve() in inputs:
-            raise UsageError(f"{path}: is one of the inputs; give another name")
         refuse_output(path, force=orders.force or place(path) in ours)
 
 

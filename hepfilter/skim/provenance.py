@@ -44,6 +44,8 @@ def provenance(
         "problems": dict(report.problems),
         "quarantined": [asdict(bad) for bad in report.bad],
     }
+    if number == 0 and report.summary is not None:
+        facts |= {"summary": report.summary.plain()}
     if recipe.trigger is not None:
         facts |= {"unblinded": report.unblinded}
     if recipe.needs_scores:

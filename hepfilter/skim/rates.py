@@ -10,6 +10,7 @@ import numpy as np
 from hepfilter.errors import UsageError
 from hepfilter.io.publishing import refuse_output, write_whole
 from hepfilter.io.sources import expand_inputs
+from hepfilter.shown import Shown
 from hepfilter.skim.deciding import Verdict, decide_events, trigger_events
 from hepfilter.skim.drifting import Window, check_drift
 from hepfilter.skim.first_pass import ONE_PROCESS, FirstPass, Progress, first_pass
@@ -23,7 +24,7 @@ from hepfilter.work.execution import Execution
 
 
 @dataclass(frozen=True)
-class RatesReport:
+class RatesReport(Shown):
     """What a menu takes of a sample. `resolution` predicts the next one, where thresholds were tuned here.
 
     `trigger` has the thresholds, `windows` are those of the drift check of a lock.

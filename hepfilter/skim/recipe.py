@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
 
 from pydantic import Field
 
@@ -16,7 +17,8 @@ from hepfilter.events.schemas import schema_names
 from hepfilter.io.compression import parse_compression
 from hepfilter.io.converting import FORMATS, Format
 from hepfilter.io.layout import POLICIES, Policy
-from hepfilter.trigger.lock import Trigger, trigger_of
+from hepfilter.trigger.lock import Trigger, read_trigger, trigger_of
+from hepfilter.trigger.selection import parse_fraction
 
 SHIPPED = "interest-objects"
 """The model that decides unless another is given."""
@@ -153,6 +155,24 @@ class Recipe:
         return cls(**values)
 
 
+class OtherWords(TypedDict, total=False):
+    """Fields of a recipe that are said as they are: paths as `Path` too, and None for what is not said."""
+
+    where: str | None
+    scores: str | Path | None
+    schema: str | Path | None
+    lumi_mask: str | Path | None
+    events: str | Path | None
+    deduplicate: bool
+    keep_branches: Sequence[str] | None
+    drop_branches: Sequence[str] | None
+    branches: str | Path | None
+    layout: str
+    split_events: int | None
+    compression: str | None
+    format: str | None
+
+
 class _Facts(StrictModel):
     """The fields of a recipe as they stand in a provenance; each is a field of `Recipe`."""
 
@@ -176,6 +196,42 @@ class _Facts(StrictModel):
     split_bytes: int | None = None
     compression: str | None = None
     format: Format | None = None
+
+
+def make_recipe(
+    *,
+    keep: str | float | Fraction | None = None,
+    threshold: float | None = None,
+    menu: str | Path | Trigger | None = None,
+    model: str | Path | None = None,
+    fill: Sequence[str] | Mapping[str, float] | None = None,
+    split_size: str | int | None = None,
+    **others: Unpack[OtherWords],
+) -> Recipe:
+    """The recipe from what a user says: on the command line and in Python.
+
+    `keep` is a share (``"1%"``, 0.01), `menu` one that ships, a YAML file or a lock, `model` one that ships or a
+    checkpoint, `fill` lists ``NAME=VALUE`` or is a mapping, `split_size` is ``"2GB"`` or bytes. UsageError for what
+    cannot be, or contradicts itself; ConfigError for a menu or lock that is wrong.
+    """
+    if model is not None and keep is None and threshold is None and menu is None:
+        raise UsageError(
+            f"--model {model} decides nothing without --keep or --threshold; with --keep 100% it scores all that pass"
+        )
+    words: dict[str, Any] = {
+        name: str(said) if isinstance(said, Path) else tuple(said) if isinstance(said, list) else said
+        for name, said in others.items()
+        if said is not None
+    }
+    return Recipe(
+        keep=None if keep is None else parse_fraction(str(keep)),
+        threshold=threshold,
+        trigger=menu if menu is None or isinstance(menu, Trigger) else read_trigger(menu),
+        model="" if model is None else str(model),
+        fills=dict(fill) if isinstance(fill, Mapping) else parse_fills(fill or ()),
+        split_bytes=parse_size(split_size) if isinstance(split_size, str) else split_size,
+        **words,
+    )
 
 
 def parse_size(text: str) -> int:

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hepfilter.shown import Shown
 from hepfilter.skim.findings import BadInput
+from hepfilter.skim.summary import RunSummary
 from hepfilter.trigger.rates import RateTable
 from hepfilter.trigger.thresholds import Resolution
 
@@ -57,7 +59,7 @@ class OutputCount:
 
 
 @dataclass(frozen=True)
-class SkimReport:
+class SkimReport(Shown):
     """The books of a skim.
 
     `threshold` is None where no score decided or nothing passed; `device_class` is what scores depend on beside the
@@ -67,7 +69,8 @@ class SkimReport:
     kind, cross-section (pb) and luminosity (1/fb) of each dataset. Of the menu of that name, `rates` are what its paths
     took here, None if weights are negative, and `predicted` what they will take, where the thresholds were tuned on
     these events; `unblinded` says that both show what the menu blinds. `bad` is what could not be read and was
-    quarantined: its events are missing everywhere. `resumed` are the events that an earlier run had read.
+    quarantined: its events are missing everywhere. `resumed` are the events that an earlier run had read. `stages` are
+    the seconds that selecting, deciding and writing took; `summary` is what the output keeps for a report.
     """
 
     files: tuple[FileCount, ...]
@@ -92,6 +95,8 @@ class SkimReport:
     unblinded: bool = False
     bad: tuple[BadInput, ...] = ()
     resumed: int = 0
+    stages: Mapping[str, float] = field(default_factory=dict)
+    summary: RunSummary | None = None
 
     @property
     def read(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -28,21 +28,25 @@ class ChunkScores:
     """The `scores` of the chosen events of a chunk, by name.
 
     `problems` counts objects treated by rule in all of the chunk, `empty` chosen events without any object that the
-    model looks at.
+    model looks at. `spectra` are the values of the chosen events, by the names of `events.spectra.SPECTRA`: of those
+    that were read with the objects.
     """
 
     scores: Scores
     problems: Counter[str]
     empty: int
+    spectra: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
 
 class FileScores(Protocol):
     """The scores of one input's events.
 
-    `problems` counts objects treated by rule in all of the file, None where chunks tell of theirs. `absent` are the
+    `branches` are read of every event that is scored. `problems` counts objects treated by rule in all of the file,
+    None where chunks tell of theirs. `absent` are the
     collections that the model uses and the file lacks; `warnings` say what else is not as it should be.
     """
 
+    branches: tuple[str, ...]
     warnings: tuple[str, ...]
     absent: tuple[str, ...]
     problems: Counter[str] | None
@@ -93,6 +97,7 @@ class ModelSource:
 class _ModelFile:
     def __init__(self, events: EventTree, scorer: "Scorer") -> None:
         self._events, self._scorer = events, scorer
+        self.branches = tuple(events.binding.branches)
         self.warnings = events.binding.warnings
         self.absent = tuple(name for name in scorer.collections if name in events.binding.absent)
         self.problems: Counter[str] | None = None
@@ -101,7 +106,7 @@ class _ModelFile:
         from hepfilter.scoring.files import score_entries
 
         scored = score_entries(self._events, self._scorer, start, stop, chosen)
-        return ChunkScores(scored.scores, _of_objects(scored.problems), scored.empty)
+        return ChunkScores(scored.scores, _of_objects(scored.problems), scored.empty, scored.spectra)
 
 
 class StoredSource:
@@ -146,6 +151,7 @@ class StoredSource:
 class _StoredFile:
     def __init__(self, stored: "score_file.FileScores") -> None:
         self._stored = stored
+        self.branches: tuple[str, ...] = ()
         self.warnings, self.absent = stored.file.warnings, stored.file.absent
         self.problems: Counter[str] | None = _of_objects(stored.file.problems)
 

@@ -9,12 +9,14 @@ import numpy as np
 from hepfilter.events.books import Books
 from hepfilter.events.expressions import Column
 from hepfilter.events.identity import Identity, pack_sections
+from hepfilter.events.spectra import SPECTRUM_EDGES
 from hepfilter.io.reading import Table
-from hepfilter.skim.conditions import Conditions, Mask
+from hepfilter.skim.conditions import Conditions, Mask, blinded
 from hepfilter.skim.cuts import MASKED, FileCuts
 from hepfilter.skim.findings import Everyone, Flow, Index, UnitRead, Weights
 from hepfilter.skim.lumi_sections import Sections
 from hepfilter.skim.score_sources import ChunkScores, FileScores
+from hepfilter.statistics.histograms import Histogram
 
 _WHOLE_IDENTITY: Final = 3
 """Run, luminosity block and event: with fewer branches sections are not known."""
@@ -59,13 +61,14 @@ class UnitReader:
         steps = self._cuts.passes(columns, identity, count)
         left = list(steps.values())[-1] if steps else np.ones(count, bool)
         scored = None if self._scored is None else self._scored.read(start, stop, left)
+        conditions = {name: ok[left] for name, ok in self._named.passes(columns, count).items()}
         return UnitRead(
             start=start,
             stop=stop,
             chosen=np.flatnonzero(left) + start,
             weights=None if weights is None else weights[left],
             scores=None if scored is None else scored.scores,
-            conditions={name: ok[left] for name, ok in self._named.passes(columns, count).items()},
+            conditions=conditions,
             identity=None if identity is None else identity[left],
             sections=self._sections(identity, steps.get(MASKED)),
             found=self._found(identity),
@@ -74,6 +77,7 @@ class UnitReader:
             empty=0 if scored is None else scored.empty,
             bytes_read=0,
             everyone=self._everyone(identity, weights, steps),
+            spectra={} if scored is None or self._cuts.unique else _spectra(scored, weights, left, conditions),
         )
 
     def _read_identity(self, columns: Mapping[str, Column], start: int, count: int) -> Identity | None:
@@ -104,6 +108,13 @@ def _flow(steps: Mapping[str, Mask], weights: Weights, count: int) -> Flow:
     for step, left in {"read": np.ones(count, bool), **steps}.items():
         flow.count(step, int(left.sum()), None if weights is None else float(weights[left].sum()))
     return flow
+
+
+def _spectra(scored: ChunkScores, weights: Weights, left: Mask, conditions: Mapping[str, Mask]) -> dict[str, Histogram]:
+    """Of the events that are `left` and in no blind region."""
+    seen = ~blinded(conditions, int(left.sum()))
+    of_seen = None if weights is None else weights[left][seen]
+    return {name: Histogram.of(values[seen], SPECTRUM_EDGES, of_seen) for name, values in scored.spectra.items()}
 
 
 def _problems(faults: Mapping[str, int], scored: ChunkScores | None) -> dict[str, int]:

@@ -12,6 +12,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from hepfilter.config.training import Fit
 from hepfilter.errors import UsageError
 from hepfilter.models.device import choose_device
+from hepfilter.training.quiet import quiet_lightning
 from hepfilter.wording import counted
 from hepfilter.work.processes import cores
 
@@ -29,7 +30,8 @@ def refuse_missing_devices(options: Fit, device: str) -> None:
     if options.devices > there:
         have = counted(there, "CUDA device" if on_cuda else "CPU core")
         raise UsageError(f"fit.devices is {options.devices}, and {have} can be used here; ask for at most {there}")
-    launcher = next((known() for known in _LAUNCHERS if known.detect()), None)
+    with quiet_lightning():
+        launcher = next((known() for known in _LAUNCHERS if known.detect()), None)
     if launcher is not None:
         try:
             launcher.validate_settings(options.devices, options.nodes)

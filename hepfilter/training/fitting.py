@@ -1,9 +1,6 @@
 """Fitting a network to labelled events: one cycle of the learning rate, early stop, the best epoch's weights."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +33,7 @@ from hepfilter.training.batches import (
 from hepfilter.training.history import Epoch, Fitted, History
 from hepfilter.training.learning_rate import find_learning_rate
 from hepfilter.training.module import Classifier
+from hepfilter.training.quiet import quiet_lightning
 from hepfilter.training.resume import StateKeeper, TrainingState, read_state
 
 _NO_MATTER: Final = {"devices", "nodes", "strategy", "workers"}
@@ -85,7 +83,7 @@ def fit(
     history = History(options, len(training), around.progress, around.told)
     if restored:
         history.epochs, history.weights = list(restored.epochs), dict(restored.best)
-    with torch.random.fork_rng(), _quiet_lightning():
+    with torch.random.fork_rng(), quiet_lightning():
         torch.manual_seed(options.seed)
         network = build_network(definition)
         network.set_normalisation(**normalisation(training, definition))
@@ -195,19 +193,3 @@ def _trainer(options: Fit, device: str, *, callbacks: list[Callback], logs: Path
         enable_model_summary=False,
         num_sanity_val_steps=0,
     )
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Lightning announces accelerators and tips; the results speak for themselves."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\.")
-            yield
-    finally:
-        for logger, level in zip(loggers, before, strict=True):
-            logger.setLevel(level)

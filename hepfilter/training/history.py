@@ -18,10 +18,14 @@ from hepfilter.training.module import TRAINING_LOSS, VALIDATION_LOSS
 
 @dataclass(frozen=True)
 class Epoch:
-    """The mean losses of one epoch, per event."""
+    """The mean losses of one epoch, per event, and the learning rate after its last step.
+
+    None where a training goes on from a state that did not tell.
+    """
 
     training_loss: float
     validation_loss: float
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,13 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """After training and validation of an epoch."""
-        losses = (float(trainer.callback_metrics[name]) for name in (TRAINING_LOSS, VALIDATION_LOSS))
-        self.epochs.append(Epoch(*losses))
+        training, validation = (float(trainer.callback_metrics[name]) for name in (TRAINING_LOSS, VALIDATION_LOSS))
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self.epochs.append(Epoch(training, validation, rate))
         if self.best == len(self.epochs) - 1:
             self.weights = copy.deepcopy({name: value.cpu() for name, value in module.kept.state_dict().items()})
         for logger in trainer.loggers:
-            rate = trainer.optimizers[0].param_groups[0]["lr"]
-            logger.log_metrics({**asdict(self.epochs[-1]), "learning_rate": rate}, step=len(self.epochs))
+            logger.log_metrics(asdict(self.epochs[-1]), step=len(self.epochs))
         if trainer.is_global_zero:
             self._told(len(self.epochs), self.epochs[-1])
         trainer.should_stop = self.finished

@@ -14,36 +14,48 @@ from hepfilter.config.graph import load_graph_specification
 from hepfilter.config.model import ModelDefinition, load_architecture
 from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import OutputError, TrainingError
-from hepfilter.evaluation.families import FamilyResult, family_results
-from hepfilter.evaluation.sample import model_scores, scored_events
+from hepfilter.evaluation.distributions import ScoreDistribution, score_distributions
+from hepfilter.evaluation.families import FamilyResult, Summary, family_results, summaries
+from hepfilter.evaluation.sample import BASELINES, model_outputs, named_scores, scored_events
 from hepfilter.graphs.cache import CachedGraphs
 from hepfilter.graphs.caching import open_events
 from hepfilter.graphs.labelled import Events, LabelledEvents, split_data
 from hepfilter.graphs.reading import Progress
 from hepfilter.io.sources import Source
 from hepfilter.models.checkpoint import save
+from hepfilter.models.metadata import metrics_path
 from hepfilter.scoring.scorer import Scorer
+from hepfilter.shown import Shown
 from hepfilter.training.classes import UNSEEN, TrainingClass, event_classes, processes, targets, training_classes
 from hepfilter.training.density import fit_heads
 from hepfilter.training.devices import refuse_missing_devices
+from hepfilter.training.diagnosis import ClassEvents, Diagnosis, class_events, diagnose
 from hepfilter.training.fitting import Surroundings, fit
 from hepfilter.training.history import Epoch, Fitted
 
 
 @dataclass(frozen=True)
-class TrainingReport:
+class TrainingReport(Shown):
     """What a training gave. `events` counts those of training, validation and test (unseen families among the last).
 
-    `families` holds the results of the test, in the physical mix and hardness-matched.
+    `training` is its configuration as plain data. `families`, and their `summaries`, are the results of the test, in
+    the physical mix and hardness-matched; `distributions` are of the model's own scores, `diagnosis` of its classes.
     """
 
+    hepfilter: str
     model: Path
     model_hash: str
     parameters: int
+    training: Mapping[str, Any]
     events: Mapping[str, int]
+    classes: tuple[ClassEvents, ...]
     epochs: tuple[Epoch, ...]
     best_epoch: int
+    learning_rate: float
     families: tuple[FamilyResult, ...]
+    summaries: tuple[Summary, ...]
+    distributions: tuple[ScoreDistribution, ...]
+    diagnosis: Diagnosis
     seconds: float
 
 
@@ -93,11 +105,6 @@ def state_path(output: Path) -> Path:
     return output.with_suffix(".resume.safetensors")
 
 
-def metrics_path(output: Path) -> Path:
-    """Where the metrics of the model `output` stand."""
-    return output.with_suffix(".metrics.json")
-
-
 @dataclass(frozen=True)
 class _Plan:
     """What is trained, and where; `classes` and `definition` follow from `config` and the families left out."""
@@ -117,17 +124,45 @@ def _train(plan: _Plan, data: CachedGraphs, output: Path, around: Surroundings, 
     _remove(metrics_path(output))
     metadata = save(fitted.network, output, provenance=_provenance(plan, trained, fitted))
     _remove(state_path(output))
-    scores = model_scores(Scorer(output, device="cpu"), parts.test)
-    test = scored_events(parts.test, scores, processes(plan.classes))
+    tested = _tested(Scorer(output, device="cpu"), parts.test, plan, around.progress)
     return TrainingReport(
+        hepfilter=__version__,
         model=output,
         model_hash=metadata.model_hash,
         parameters=sum(parameter.numel() for parameter in fitted.network.parameters()),
+        training=plan.config.model_dump(mode="json"),
         events={"training": len(trained[0]), "validation": len(trained[1]), "test": len(parts.test)},
+        classes=class_events(parts, plan.classes),
         epochs=fitted.epochs,
         best_epoch=fitted.best,
-        families=family_results(test),
+        learning_rate=fitted.learning_rate,
+        families=tested.families,
+        summaries=summaries(tested.families),
+        distributions=tested.distributions,
+        diagnosis=tested.diagnosis,
         seconds=time.perf_counter() - started,
+    )
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """What the test gave."""
+
+    families: tuple[FamilyResult, ...]
+    distributions: tuple[ScoreDistribution, ...]
+    diagnosis: Diagnosis
+
+
+def _tested(scorer: Scorer, test: CachedGraphs, plan: _Plan, progress: Progress) -> _Tested:
+    """The model on the events that were left aside."""
+    outputs = model_outputs(scorer, test)
+    events = scored_events(test, named_scores(scorer, outputs), processes(plan.classes))
+    own = tuple(name for name in events.scores if name not in BASELINES)
+    logits = outputs[:, : len(plan.definition.classes)]
+    return _Tested(
+        family_results(events),
+        score_distributions(events, own),
+        diagnose(scorer, test, logits, plan.classes, plan.config.fit, progress=progress),
     )
 
 

@@ -24,6 +24,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from hepfilter.errors import TrainingError, UsageError
 from hepfilter.evaluation.metrics import BackgroundScores
+from hepfilter.shown import Shown
 from hepfilter.statistics.significance import Excess, on_off_excess
 from hepfilter.training.references import MassWindow, Method, References, references
 
@@ -82,7 +83,7 @@ class RegionExcess:
 
 
 @dataclass(frozen=True)
-class WeakResult:
+class WeakResult(Shown):
     """B events, searched.
 
     scores: [B] float64, mean log-odds of the members, to be compared within a fold; no event was seen in training by

@@ -1,23 +1,31 @@
 """How much each path takes: rates, overlaps, and their course over runs and luminosity sections.
 
-All numbers are of events outside blind regions, and of paths that are not blind: what is blind is not in the table at
-all, nor can it be had as a difference. Intervals are those of a binomial share (`statistics.intervals`, 68 %), weighted
-events entering by the number of trials that has their variance; the sum of all events is taken as known.
+All rates are of events outside blind regions, and of paths that are not blind: what is blind is in none of them, nor
+can the rate of a blind path be had as a difference. Intervals are those of a binomial share (`statistics.intervals`,
+68 %), weighted events entering by the number of trials that has their variance; the sum of all events is taken as
+known.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hepfilter.events.identity import pack_sections
+from hepfilter.shown import Shown
 from hepfilter.statistics.intervals import binomial_trials_of, clopper_pearson_of
 from hepfilter.statistics.prediction import Unit
 from hepfilter.trigger.decisions import Decisions, ResolvedPath
 from hepfilter.trigger.events import Mask, TriggerEvents
 
 Values = NDArray[np.float64]
+_DIMENSIONS: Final = dict.fromkeys(("raw", "prescaled", "pure", "shared"), 1) | {
+    "overlap": 2, "union": 0, "control": 0, "written": 0,
+}  # fmt: skip
+"""How many axes of a table's rates are its paths."""
+_COURSES: Final = ("runs", "sections")
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,15 @@ class Rates:
     value: Values
     lower: Values
     upper: Values
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {name: values.tolist() for name, values in vars(self).items()}
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any], shape: tuple[int, ...]) -> Self:
+        """What `plain` said of rates of this shape; KeyError, TypeError or ValueError if it was nothing of that."""
+        return cls(*(np.asarray(data[name], np.float64).reshape(shape) for name in ("value", "lower", "upper")))
 
 
 @dataclass(frozen=True)
@@ -44,9 +61,25 @@ class BlockRates:
     prescaled: Rates
     union: Rates
 
+    def plain(self, *, most: int) -> dict[str, Any]:
+        """As JSON data; of more than `most` blocks there are none in it."""
+        count = len(self.run) if len(self.run) <= most else 0
+        columns = {name: getattr(self, name)[:count].tolist() for name in ("run", "luminosity_block", "events")}
+        return columns | {
+            name: {key: values[:count].tolist() for key, values in vars(getattr(self, name)).items()}
+            for name in ("prescaled", "union")
+        }
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any], n_paths: int) -> Self:
+        """What `plain` said; errors as those of `Rates`."""
+        run, block, events = (np.asarray(data[name], np.int64) for name in ("run", "luminosity_block", "events"))
+        shapes = {"prescaled": (len(run), n_paths), "union": (len(run),)}
+        return cls(run, block, events, *(Rates.from_plain(data[name], shape) for name, shape in shapes.items()))
+
 
 @dataclass(frozen=True)
-class RateTable:
+class RateTable(Shown):
     """The rates of a menu's P `paths` (those that are shown), in the unit `of`, of `events` events, blind ones too.
 
     Before (`raw` [P]) and after the prescale (`prescaled` [P]); `pure` [P] of events that no other shown path took,
@@ -70,6 +103,27 @@ class RateTable:
     written: Rates
     runs: BlockRates
     sections: BlockRates
+
+    def plain(self, *, most_blocks: int) -> dict[str, Any]:
+        """As JSON data; a course of more than `most_blocks` blocks is left out."""
+        courses = {name: getattr(self, name).plain(most=most_blocks) for name in _COURSES}
+        facts = {name: getattr(self, name) for name in ("of", "events", "paths", "blinded", "blind_regions")}
+        return facts | {name: getattr(self, name).plain() for name in _DIMENSIONS} | courses
+
+    @classmethod
+    def from_plain(cls, data: Mapping[str, Any]) -> Self:
+        """What `plain` said; errors as those of `Rates`."""
+        n_paths = len(data["paths"])
+        shapes = {name: (n_paths,) * number for name, number in _DIMENSIONS.items()}
+        return cls(
+            of="Hz" if data["of"] == "Hz" else "fraction",
+            events=int(data["events"]),
+            paths=tuple(map(str, data["paths"])),
+            blinded=tuple(map(str, data["blinded"])),
+            blind_regions=bool(data["blind_regions"]),
+            **cast(Any, {name: Rates.from_plain(data[name], shape) for name, shape in shapes.items()}),
+            **cast(Any, {name: BlockRates.from_plain(data[name], n_paths) for name in _COURSES}),
+        )
 
 
 @dataclass(frozen=True)

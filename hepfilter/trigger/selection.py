@@ -8,6 +8,8 @@ import numpy.typing as npt
 
 from hepfilter.config.quantities import parse_share
 from hepfilter.errors import UsageError
+from hepfilter.events.identity import Identity
+from hepfilter.trigger.hashing import event_hash
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ def parse_fraction(text: str, *, option: str = "--keep") -> Fraction:
         return parse_share(text)
     except ValueError as error:
         raise UsageError(f"{option} {error}") from error
+
+
+def ties(who: Identity) -> npt.NDArray[np.float64]:
+    """[B] in [0, 1): what decides among events of equal score, of each event alone."""
+    return event_hash(who.run, who.luminosity_block, who.event, seed=1, purpose="ties")
 
 
 def keep_fraction(scores: npt.NDArray[np.float32], ties: npt.NDArray[np.float64], fraction: Fraction) -> Selection:

@@ -11,8 +11,9 @@ from hepfilter.evaluation.families import Measure
 from hepfilter.evaluation.injection import InjectionScan
 from hepfilter.evaluation.sculpting import CORRELATED, ScoreCorrelation, Sculpting
 from hepfilter.evaluation.shifts import Shift
-from hepfilter.visual.performance import MEASURE_NAMES, TOO_FEW
+from hepfilter.visual.performance import TOO_FEW
 from hepfilter.visual.style import GREY, colour, say_why_empty
+from hepfilter.wording import MEASURE_NAMES
 
 OBSERVABLE_NAMES = {"dijet_mass": "dijet mass [GeV]", "ht": "$H_T$ [GeV]"}
 

@@ -17,8 +17,9 @@ from hepfilter.visual.checks import (
     plot_sculpting,
     plot_shifts,
 )
-from hepfilter.visual.performance import MEASURE_NAMES, plot_efficiencies, plot_improvement, plot_roc
+from hepfilter.visual.performance import plot_efficiencies, plot_improvement, plot_roc
 from hepfilter.visual.style import grid, plot_style, row, save, shared_legend
+from hepfilter.wording import MEASURE_NAMES
 
 BASELINE = "ht"
 

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from hepfilter.evaluation.families import FamilyResult, Measure
 from hepfilter.evaluation.metrics import BACKGROUND_EFFICIENCIES, MIN_BACKGROUND_ABOVE, RocCurve, WorkingPoint
 from hepfilter.visual.style import GREY, colour, say_in_line, say_why_empty
+from hepfilter.wording import MEASURE_NAMES
 
-MEASURE_NAMES: Mapping[Measure, str] = {"physical": "physical mix", "matched": "hardness-matched"}
 LIGHT = "#c5ddf4"
 TOO_FEW = f"fewer than {MIN_BACKGROUND_ABOVE} background events above"
 NO_SIGNAL = "no signal event above"

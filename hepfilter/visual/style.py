@@ -48,6 +48,13 @@ def plot_style() -> Iterator[None]:
     """Everything that is drawn and saved inside looks like ours; no global setting is left changed."""
     with mpl.rc_context({**mplhep.style.CMS, **_OURS}):
         yield
+        interactive = mpl.rcParams["interactive"]
+    mpl.rcParams["interactive"] = interactive  # pyplot switches it on at a notebook's first figure, for all that follow
+
+
+def use_plot_style() -> None:
+    """All that is drawn from now on looks like ours: for notebooks, which draw when a cell is over."""
+    mpl.rcParams.update({**mplhep.style.CMS, **_OURS})
 
 
 def grid(count: int, *, columns: int = 4, size: tuple[float, float] = (3.6, 3.2)) -> tuple[Figure, list[Axes]]:

@@ -17,16 +17,12 @@ import xxhash
 from hepfilter.config.files import remove
 from hepfilter.config.strict_json import parse_json
 from hepfilter.errors import OutputError, visible
-from hepfilter.io.text import one_line
 from hepfilter.work.ledger_rows import BadUnit, Range, Totals, UnitBooks
-from hepfilter.work.ledger_tables import TABLES, tables_fault
+from hepfilter.work.ledger_tables import IDENTITY, NAME, TABLES, identity_text, ledger_fault
 from hepfilter.work.parts import PartStore
 from hepfilter.work.run_lock import LOCK, locked_folder
 
-_FORMAT: Final = 1
-_NAME: Final = "ledger.sqlite"
 _COMMIT_SECONDS: Final = 0.5
-_IDENTITY: Final = "identity"
 _SEAL: Final = 16
 WAITING, DONE, BAD = "waiting", "done", "bad"
 
@@ -192,7 +188,7 @@ class Ledger:
         try:
             yield
         except sqlite3.OperationalError as error:
-            what = f"{self.folder / _NAME}: cannot be written: {error}"
+            what = f"{self.folder / NAME}: cannot be written: {error}"
             raise OutputError(f"{what}; when that is mended the same command goes on") from error
         except (sqlite3.Error, ValueError) as error:
             raise OutputError(f"{self.folder}: is damaged: {error}; --force begins anew") from error
@@ -212,11 +208,11 @@ def open_ledger(output: Path, identity: Mapping[str, Any], files: Sequence[str],
     """
     folder = ledger_folder(output)
     with locked_folder(folder, output=output):
-        fault = "" if _is_blank(folder / _NAME) else _fault(folder, identity, files)
+        fault = "" if _is_blank(folder / NAME) else ledger_fault(folder / NAME, identity, files)
         if fault and not anew:
             raise OutputError(f"{folder}: {fault}; --force begins anew")
-        if fault or _is_blank(folder / _NAME):
-            for path in (*folder.glob(f"{_NAME}*"), *folder.glob("*.part")):
+        if fault or _is_blank(folder / NAME):
+            for path in (*folder.glob(f"{NAME}*"), *folder.glob("*.part")):
                 remove(path)
         with closing(_connect(folder, identity, files)) as database:
             ledger = Ledger(folder, database, anew=anew)
@@ -228,6 +224,29 @@ def open_ledger(output: Path, identity: Mapping[str, Any], files: Sequence[str],
                     database.commit()
 
 
+@contextmanager
+def look_at_ledger(
+    output: Path, identity: Mapping[str, Any], files: Sequence[str], *, anew: bool
+) -> Iterator[Ledger | None]:
+    """The ledger that `open_ledger` would go on with, None where it would begin a new one; errors as there.
+
+    Nothing is changed by this, and nobody else may use it meanwhile.
+    """
+    folder = ledger_folder(output)
+    if not folder.is_dir() or _is_blank(folder / NAME):
+        yield None
+        return
+    with locked_folder(folder, output=output):
+        fault = ledger_fault(folder / NAME, identity, files)
+        if fault and not anew:
+            raise OutputError(f"{folder}: {fault}; --force begins anew")
+        if fault:
+            yield None
+            return
+        with closing(_connect(folder, identity, files)) as database:
+            yield Ledger(folder, database, anew=anew)
+
+
 def _is_blank(path: Path) -> bool:
     """Whether there is no ledger yet: no file, or one that a crash left before anything stood in it."""
     return not path.is_symlink() and (not path.exists() or (path.is_file() and not path.stat().st_size))
@@ -235,15 +254,15 @@ def _is_blank(path: Path) -> bool:
 
 def _connect(folder: Path, identity: Mapping[str, Any], files: Sequence[str]) -> sqlite3.Connection:
     """The database; a new one lists the files."""
-    there = (folder / _NAME).exists()
+    there = (folder / NAME).exists()
     try:
-        database = sqlite3.connect(folder / _NAME)
+        database = sqlite3.connect(folder / NAME)
         database.execute("PRAGMA synchronous = FULL")
         if not there:
             database.execute("BEGIN")  # all of it appears at once
             for statement in TABLES.split(";"):
                 database.execute(statement)
-            database.execute("INSERT INTO run VALUES (?, ?)", (_IDENTITY, _text(identity)))
+            database.execute("INSERT INTO run VALUES (?, ?)", (IDENTITY, identity_text(identity)))
             rows = ((number, visible(name), WAITING) for number, name in enumerate(files))
             database.executemany("INSERT INTO files VALUES (?, ?, ?, 0, '', NULL)", rows)
             database.commit()
@@ -256,7 +275,7 @@ def _connect(folder: Path, identity: Mapping[str, Any], files: Sequence[str]) ->
 
 def _remove(folder: Path) -> None:
     """Remove a ledger's folder; what else somebody put there stays."""
-    for path in folder.glob(f"{_NAME}*"):  # first: without it the run is over, whatever else is left
+    for path in folder.glob(f"{NAME}*"):  # first: without it the run is over, whatever else is left
         path.unlink(missing_ok=True)
     PartStore(folder).remove()
     (folder / LOCK).unlink(missing_ok=True)
@@ -264,38 +283,6 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
-def _fault(folder: Path, identity: Mapping[str, Any], files: Sequence[str]) -> str:
-    """Why the ledger that lies there is not that of this run; empty if it is."""
-    path = folder / _NAME
-    if path.is_symlink() or not path.is_file():
-        return f"its {_NAME} is a link, or no file"
-    try:
-        # not read-only: what a crash left half written is taken back on opening
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as database:
-            (found,) = database.execute("SELECT value FROM run WHERE key = ?", (_IDENTITY,)).fetchone()
-            if not isinstance(found, str):
-                raise TypeError("it does not say whose it is")
-            different = _differences(parse_json(found), json.loads(_text(identity)))
-            damage = "" if different else tables_fault(database, [*map(visible, files)])
-    except (sqlite3.Error, TypeError, ValueError) as error:
-        return f"its ledger is damaged: {one_line(error)}"
-    if different:
-        return f"holds an unfinished run with other {', '.join(different)}: finish that by its own command"
-    return f"its ledger is damaged: {damage}" if damage else ""
-
-
-def _differences(known: Any, asked: Mapping[str, Any]) -> list[str]:
-    """The keys of two identities whose values differ; TypeError if `known` is none."""
-    if not isinstance(known, dict):
-        raise TypeError("it does not say whose it is")
-    # as text, in which NaN is equal to itself
-    return [key for key in {**known, **asked} if json.dumps(known.get(key)) != json.dumps(asked.get(key))]
-
-
 def _sealed(data: bytes) -> bytes:
     """With a checksum at the end: the database itself notices no change in a value."""
     return data + xxhash.xxh3_128(data).digest()
-
-
-def _text(identity: Mapping[str, Any]) -> str:
-    return json.dumps({**identity, "format": _FORMAT}, sort_keys=True)

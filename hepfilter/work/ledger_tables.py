@@ -1,10 +1,20 @@
-"""The tables of a ledger, and whether a database that lies there has just these, with values as they are written."""
+"""The tables of a ledger, and whether what lies there is that of a run: with these tables, of its files and recipe."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
+from hepfilter.config.strict_json import parse_json
+from hepfilter.errors import visible
+from hepfilter.io.text import one_line
+
+NAME: Final = "ledger.sqlite"
+IDENTITY: Final = "identity"
+"""The key in the table `run` of all that a run's result depends on."""
+_FORMAT: Final = 1
 TABLES: Final = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL,
     CHECK (typeof(key) = 'text' AND typeof(value) = 'text'));
@@ -39,3 +49,35 @@ def tables_fault(database: sqlite3.Connection, names: Sequence[str]) -> str:
         return "its files are others"
     first, last = database.execute("SELECT MIN(file), MAX(file) FROM units").fetchone()
     return "it has units of no file" if first is not None and not 0 <= first <= last < len(names) else ""
+
+
+def ledger_fault(path: Path, identity: Mapping[str, Any], files: Sequence[str]) -> str:
+    """Why the ledger at `path` is not that of this run; empty if it is."""
+    if path.is_symlink() or not path.is_file():
+        return f"its {NAME} is a link, or no file"
+    try:
+        # not read-only: what a crash left half written is taken back on opening
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True)) as database:
+            (found,) = database.execute("SELECT value FROM run WHERE key = ?", (IDENTITY,)).fetchone()
+            if not isinstance(found, str):
+                raise TypeError("it does not say whose it is")
+            different = _differences(parse_json(found), json.loads(identity_text(identity)))
+            damage = "" if different else tables_fault(database, [*map(visible, files)])
+    except (sqlite3.Error, TypeError, ValueError) as error:
+        return f"its ledger is damaged: {one_line(error)}"
+    if different:
+        return f"holds an unfinished run with other {', '.join(different)}: finish that by its own command"
+    return f"its ledger is damaged: {damage}" if damage else ""
+
+
+def _differences(known: Any, asked: Mapping[str, Any]) -> list[str]:
+    """The keys of two identities whose values differ; TypeError if `known` is none."""
+    if not isinstance(known, dict):
+        raise TypeError("it does not say whose it is")
+    # as text, in which NaN is equal to itself
+    return [key for key in {**known, **asked} if json.dumps(known.get(key)) != json.dumps(asked.get(key))]
+
+
+def identity_text(identity: Mapping[str, Any]) -> str:
+    """All that a run's result depends on, as it stands in its ledger."""
+    return json.dumps({**identity, "format": _FORMAT}, sort_keys=True)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ def test_there_and_back(tmp_path, capsys):
     captured = capsys.readouterr()
     assert captured.out == f"{root}: 4 events\n{again}: 4 events\n"
     assert captured.err == ""
+    assert run(["convert", str(root), "-o", str(again), "--force", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"output": str(again), "events": 4}
     assert count_rows(again) == 4
     with uproot.open({root: "Events"}) as tree:
         assert tree["HepFilterTruth_isSignal"].array().tolist() == [True, True, False, False]

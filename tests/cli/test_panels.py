@@ -30,7 +30,7 @@ def test_the_options_of_skim_stand_in_panels(monkeypatch, capsys):
     assert {"--where", "--keep", "--events"} <= set(panels["Selection"])
     assert panels["Output"][0] == "--output" and "--layout" in panels["Branches"]
     assert panels["Model"] == ["--model", "--scores", "--device"]
-    assert panels["Options"] == ["--help"]  # all others have a panel
+    assert panels["Options"] == ["--quiet", "--verbose", "--help"]  # all others have a panel
 
 
 @pytest.mark.parametrize("columns", [80, 120])

@@ -11,6 +11,7 @@ import typer
 import uproot
 from typer.testing import CliRunner
 
+from hepfilter.cli.notices import lines_on_stderr
 from hepfilter.cli.simulate import simulate
 from hepfilter.config.card import card_names
 from hepfilter.config.sample import sample_names
@@ -31,7 +32,7 @@ settings: ["HardQCD:all = on", "PhaseSpace:pTHatMin = 100"]
 @pytest.fixture
 def app() -> typer.Typer:
     made = typer.Typer()
-    made.command()(simulate)
+    made.command()(lines_on_stderr()(simulate))
     return made
 
 

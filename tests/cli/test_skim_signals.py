@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from hepfilter.cli.app import run
-from hepfilter.cli.skim import _print_report
+from hepfilter.cli.skim import print_report
+from hepfilter.cli.terminal import stdout
 from hepfilter.io.sources import Source
 from hepfilter.skim.findings import BadInput
 from hepfilter.skim.proof.verification import verify
@@ -114,7 +115,7 @@ def end_and_go_on(
         begin = time.monotonic()
         (os.killpg if group else os.kill)(process.pid, number)
         printed, said = process.communicate(timeout=30)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 10  # a machine may be busy
     assert process.returncode == 128 + number and printed == ""
     assert said.splitlines() == [
         "",
@@ -136,13 +137,13 @@ def test_what_is_quarantined_is_told_with_its_name_and_place_once(capsys):
     units = BadInput("b.root", None, 9, 12, "b.root: tree Events is damaged")
     whole = BadInput("c.root", None, None, None, "c.root: no file")
     report = SkimReport((count,), outputs=(OutputCount("out.root", 0, (0,)),))
-    _print_report(replace(report, bad=(units, whole)))
-    assert capsys.readouterr().out.splitlines()[-4:-1] == [
+    print_report(replace(report, bad=(units, whole)), stdout())
+    assert capsys.readouterr().out.splitlines()[-3:] == [
         "quarantined: b.root, entries 9 to 11: tree Events is damaged",
         "quarantined: c.root: no file",
         "missing: 3 events, and all of 1 input; --resume tries them again",
     ]
-    _print_report(replace(report, bad=(units,)))
+    print_report(replace(report, bad=(units,)), stdout())
     assert "missing: 3 events; --resume tries them again" in capsys.readouterr().out
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from hepfilter.cli.app import run
+from hepfilter.cli.notices import lines_on_stderr
 from hepfilter.cli.train import state_told
 from hepfilter.models.metadata import read_metadata
 from hepfilter.training.run import state_path
@@ -25,17 +26,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_checkpoint_metrics_and_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = folder / "m.safetensors"
     arguments = ["train", str(folder / "small.yaml"), "--data", str(folder / "s.root"), "-o", str(model)]
+    page = folder / "m.html"
+    arguments += ["--report", str(page)]
     assert run([*arguments, "--exclude-group", "lepton", "--epochs", "1", "--device", "cpu"]) == 0
     told = capsys.readouterr()
     shown = told.out
     assert "dijet" in shown
     assert "dilepton" in shown
-    assert re.fullmatch(r"epoch 1: training loss \d\.\d{4}, validation loss \d\.\d{4}\n", told.err)
+    assert re.fullmatch(r"hepfilter: epoch 1: training loss \d\.\d{4}, validation loss \d\.\d{4}\n", told.err)
     metrics = json.loads((folder / "m.metrics.json").read_text(encoding="utf-8"))
     assert metrics["model_hash"] == read_metadata(model).model_hash
     assert [family["seen"] for family in metrics["families"]] == [True, False]
     assert metrics["families"][0]["physical"]["by_score"]["interest"]["working_points"]["0.001"] is None
     assert len(metrics["epochs"]) == 1
+    assert "<h1>Training of small</h1>" in page.read_text(encoding="utf-8")
 
 
 def test_a_cache_is_made_used_and_a_source(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +57,7 @@ def test_a_cache_is_made_used_and_a_source(folder: Path, capsys: pytest.CaptureF
     assert 1e-5 < two["learning_rate"] < 1 != one["learning_rate"]
 
 
+@lines_on_stderr()
 def test_the_state_of_a_training_that_was_ended_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = state_path(tmp_path / "m.safetensors")
     with pytest.raises(SystemExit), state_told(state, resume=False):
@@ -77,7 +82,7 @@ def test_a_damaged_cache_is_made_again_and_said_so(folder: Path, capsys: pytest.
     assert run(arguments) == 0
     note, epoch, rest = capsys.readouterr().err.split("\n")
     assert re.fullmatch(r"hepfilter: .*events\.npy: cannot be read .*; it is made again from the files", note)
-    assert epoch.startswith("epoch 1")
+    assert epoch.startswith("hepfilter: epoch 1")
     assert rest == ""
 
 
@@ -97,6 +102,7 @@ def test_a_damaged_cache_is_made_again_and_said_so(folder: Path, capsys: pytest.
         ),
         (["--data", "no.root", "-o", "bad"], 2, "bad: is no name for a model"),
         (["--data", "no.root", "-o", "taken.safetensors"], 1, "taken.metrics.json: exists; give another name with -o"),
+        (["--data", "no.root", "--report", "taken.html"], 1, "taken.html: exists"),
     ],
 )
 def test_faults_are_one_line(
@@ -104,7 +110,7 @@ def test_faults_are_one_line(
     arguments: list[str], code: int, message: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(folder)
-    for name in ("taken.metrics.json", "empty.root"):
+    for name in ("taken.metrics.json", "empty.root", "taken.html"):
         (folder / name).touch()
     assert run(["train", "small.yaml", "-o", "bad.safetensors", *arguments]) == code
     shown = capsys.readouterr().err

@@ -19,7 +19,7 @@ from hepfilter.trigger.menus import read_menu
 
 ROOT = Path(__file__).parents[2]
 MENUS = sorted({path.resolve() for folder in ("examples", "configs") for path in (ROOT / folder / "menus").iterdir()})
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "menu.md").read_text(encoding="utf-8")
 FILES = ("cms_run2015d_pf", "Run2012B_SingleMu_1000")
 USED_ELSEWHERE = {"threshold", "p_value", "rate", "luminosity"}
 """Keys of which the menus speak only in comments."""
@@ -120,7 +120,7 @@ def test_what_is_blind_is_written_and_not_counted(
 
 
 @every_file
-def test_the_table_in_the_readme_is_what_is_printed(
+def test_the_table_in_the_documentation_is_what_is_printed(
     name: str, shared_data: Path, scores: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Paths without a score alone, whose rates no processor rounds otherwise."""
@@ -129,7 +129,7 @@ def test_the_table_in_the_readme_is_what_is_printed(
     printed = _rows(capsys.readouterr().out)
     exact = {row for row in printed if row[0] in ("dijet", "dijet_low", "dilepton", "single_muon")}
     assert len(printed) == 6 and len(exact) == 4
-    assert exact <= _rows(README)
+    assert exact <= _rows(PAGE)
 
 
 def _rows(text: str) -> set[tuple[str, ...]]:

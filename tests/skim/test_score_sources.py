@@ -161,6 +161,9 @@ def test_what_does_not_fit_is_refused_in_one_line(folder, tmp_path, untrained_mo
         Recipe(where="1", scores=scores)
     with pytest.raises(UsageError, match="decides what is kept; give another name"):
         skim(folder / "1.root", Path(scores), Recipe(keep=Fraction(1), scores=scores), force=True)
+    model = Path(shutil.copy(untrained_model, tmp_path))
+    with pytest.raises(UsageError, match="decides what is kept; give another name"):
+        skim(folder / "1.root", model, Recipe(keep=Fraction(1), model=str(model)), force=True)
     fits = Recipe(keep=Fraction(1, 2), scores=scores, model=MODEL)
     assert skim([tmp_path / "0.root", folder / "1.root"], tmp_path / "o.root", fits).read == 205
 

@@ -1,5 +1,8 @@
 """What a fit cannot be spread over is told before it starts."""
 
+import warnings
+from pathlib import Path
+
 import pytest
 
 from hepfilter.config.training import Fit
@@ -34,6 +37,15 @@ def test_more_devices_than_there_are() -> None:
     assert refused(devices=3) == "fit.devices is 3, and 2 CPU cores can be used here; ask for at most 2"
     assert refused("auto", devices=2) == "fit.devices is 2, and 1 CUDA device can be used here; ask for at most 1"
     assert "tpu" in refused("tpu")
+
+
+def test_a_batch_system_beside_it_is_not_announced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    srun = tmp_path / "srun"
+    srun.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert refused() == ""
 
 
 def test_more_nodes_than_were_started(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,9 @@ from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import TrainingError
 from hepfilter.io.sources import Source
 from hepfilter.models.checkpoint import load
+from hepfilter.models.metadata import metrics_path
 from hepfilter.training.classes import training_classes
-from hepfilter.training.run import TrainingReport, _refuse_unknown_labels, metrics_path, train
+from hepfilter.training.run import TrainingReport, _refuse_unknown_labels, train
 from tests.training.simulated import CONFIG, write_sample
 
 
@@ -22,8 +23,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(sample: Path) -> TrainingReport:
-    return train(CONFIG, [Source(str(sample))], sample.with_name("model.safetensors"), device="cpu")
+def report(small_training: TrainingReport) -> TrainingReport:
+    return small_training
 
 
 def with_fit(**update: object) -> TrainingConfig:
@@ -82,6 +83,12 @@ def test_a_family_left_out_is_tested_only(sample: Path) -> None:
     assert load(target).metadata.provenance["excluded_families"] == ["dilepton"]
     assert found.events["training"] < 0.8 * 0.6 * 2400
     assert found.families[1].physical.by_score["interest"].n_signal > 0
+    left_out = found.classes[3]
+    assert (left_out.name, left_out.trained, left_out.training) == ("dilepton", False, 0)
+    confusion = found.diagnosis.confusion
+    assert confusion.true == ("qcd", "ttbar", "dijet", "dilepton")
+    assert confusion.predicted == ("qcd", "ttbar", "dijet")
+    assert confusion.n_events[3] == left_out.test > 0
 
 
 def test_it_stops_early_and_keeps_the_best(sample: Path) -> None:

@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from hepfilter.shown import Shown
+
 Status = Literal["passed", "failed", "not proven"]
 _MOST = 10
 
@@ -35,7 +37,7 @@ class OutputProof:
 
 
 @dataclass(frozen=True)
-class VerificationReport:
+class VerificationReport(Shown):
     """The checks of all outputs."""
 
     outputs: tuple[OutputProof, ...]

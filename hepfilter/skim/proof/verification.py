@@ -133,7 +133,7 @@ class _Run:
             if part.recipe.needs_scores and self.rescore:
                 scorer, doubts = load_scorer(part, self.device)
             elif part.recipe.needs_scores:
-                doubts = ["scores are not computed again (--rescore); events that pass all other cuts are"]
+                doubts = ["scores are not computed again without --rescore; all other cuts were made again"]
             self._known[part.skim] = located, gather(part, located.sources, scorer, doubts, self.progress)
         return self._known[part.skim]
 

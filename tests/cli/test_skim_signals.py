@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,11 @@ def test_so_it_is_while_a_model_scores(inputs, tmp_path, untrained_model, worker
     end_and_go_on(arguments, whole, tmp_path, signal.SIGTERM, has_read, workers=workers, group=False)
 
 
+def ready(out: Path, stage: Callable[[Path], bool], process: int, workers: int) -> bool:
+    """Whether the skim is at that stage, and its workers are at work."""
+    return stage(out) and (workers == 1 or len(children(process)) >= 2)
+
+
 def end_and_go_on(
     arguments: list[str],
     whole: Path,
@@ -107,14 +113,19 @@ def end_and_go_on(
 ) -> None:
     """Send a signal at a stage of a skim, to its process alone or to all, and run it again."""
     out = folder / "out"
-    out.mkdir()
     command = ["skim", *arguments, "-o", str(out / "out.root"), "--workers", str(workers)]
-    with start(command) as process:
-        wait_until(lambda: stage(out) and (workers == 1 or len(children(process.pid)) >= 2))
-        at_work = children(process.pid)
-        begin = time.monotonic()
-        (os.killpg if group else os.kill)(process.pid, number)
-        printed, said = process.communicate(timeout=30)
+    for _ in range(5):  # on a busy machine a run may be over before the signal is sent
+        out.mkdir()
+        with start(command) as process:
+            wait_until(lambda: process.poll() is not None or ready(out, stage, process.pid, workers))
+            at_work = children(process.pid) if process.poll() is None else []
+            begin = time.monotonic()
+            if process.poll() is None:
+                (os.killpg if group else os.kill)(process.pid, number)
+            printed, said = process.communicate(timeout=30)
+        if process.returncode != 0:
+            break
+        shutil.rmtree(out)
     assert time.monotonic() - begin < 10  # a machine may be busy
     assert process.returncode == 128 + number and printed == ""
     assert said.splitlines() == [

@@ -149,7 +149,7 @@ def _model_of(source: "Source") -> str | None:
     from hepfilter.cli.notices import print_notice
     from hepfilter.errors import CheckpointError
     from hepfilter.io.reading import open_file
-    from hepfilter.models.metadata import read_metadata
+    from hepfilter.skim.displaying import own_model
     from hepfilter.skim.parts import read_parts
     from hepfilter.skim.recipe import SHIPPED
 
@@ -157,15 +157,11 @@ def _model_of(source: "Source") -> str | None:
         part = next((part for part in read_parts(file) if part.recipe.needs_scores), None)
     if part is None:
         return SHIPPED
-    name = part.recipe.model or SHIPPED
     try:
-        if read_metadata(name).model_hash == part.model_hash:
-            return name
-        why = f"{name} is another model than the one that made it"
+        return own_model(part)
     except CheckpointError as error:
-        why = str(error)
-    print_notice(f"{source.path}: nothing is explained: {why}; give that with --model")
-    return None
+        print_notice(f"{source.path}: nothing is explained: {error}; give that with --model")
+        return None
 
 
 def _line(event: "DisplayedEvent") -> str:

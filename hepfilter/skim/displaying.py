@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepfilter.config.menu import CONTROL_STREAM
+from hepfilter.errors import CheckpointError
 from hepfilter.evaluation.choosing import RunLumiEvent
 from hepfilter.evaluation.displayed import DisplayedEvent, read_displayed
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source, expand_sources
+from hepfilter.models.metadata import read_metadata
 from hepfilter.skim.parts import Part, read_parts
+from hepfilter.skim.recipe import SHIPPED
 from hepfilter.skim.reporting.outputs import read_output
 from hepfilter.skim.reporting.shown import read_shown, unblinded
 
@@ -39,6 +42,14 @@ def read_visible(
         given, entries=entries, identities=identities, top=top, model=model, schema=schema, device=device, hidden=hidden
     )
     return tuple(without_blinded(event, parts[event.file]) for event in events)
+
+
+def own_model(part: Part) -> str:
+    """The model that decided in a part of an output; CheckpointError if it is not here, or is another one now."""
+    name = part.recipe.model or SHIPPED
+    if read_metadata(name).model_hash != part.model_hash:
+        raise CheckpointError(f"{name} is another model than the one that made it")
+    return name
 
 
 def without_blinded(event: DisplayedEvent, parts: Sequence[Part]) -> DisplayedEvent:

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from hepfilter.errors import CheckpointError, SchemaError
 from hepfilter.evaluation.displayed import read_displayed
-from hepfilter.models.metadata import read_metadata
-from hepfilter.skim.displaying import without_blinded
+from hepfilter.skim.displaying import own_model, without_blinded
 from hepfilter.skim.parts import Part
 from hepfilter.skim.reporting.containers import RunReport, TopEvent
 from hepfilter.visual.display_page import event_section
@@ -47,6 +46,6 @@ def _of_output(
 def _model(part: Part) -> str | None:
     """The run's model, None if it is not here or another one now."""
     try:
-        return part.recipe.model if read_metadata(part.recipe.model).model_hash == part.model_hash else None
+        return own_model(part)
     except CheckpointError:
         return None

@@ -186,11 +186,21 @@ class XRootD:
 @contextmanager
 def xrootd_server(folder: Path) -> Iterator[XRootD]:
     """Serve a folder over XRootD."""
-    server = XRootD(folder)
+    server = _started(folder)
     try:
         yield server
     finally:
         server.close()
+
+
+def _started(folder: Path, *, tries: int = 3) -> XRootD:
+    """A server at a free port; at another one where somebody was quicker to take it."""
+    try:
+        return XRootD(folder)
+    except AssertionError:
+        if tries == 1:
+            raise
+        return _started(folder, tries=tries - 1)
 
 
 def _wait_for(port: int, server: subprocess.Popen) -> None:

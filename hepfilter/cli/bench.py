@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepfilter.cli.completion import DEVICES, complete_shipped
+from hepfilter.cli.completion import complete_shipped
+from hepfilter.cli.options import Device
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def bench(
     batch: Annotated[
         int, typer.Option(min=1, max=10**6, help="Events in a batch of training, and beside the peers.")
     ] = 64,
-    device: Annotated[
-        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
-    ] = "auto",
+    device: Device = "auto",
     precision: Annotated[
         list[PrecisionChoice] | None, typer.Option(help="float32 or bfloat16; repeatable; both if not given.")
     ] = None,

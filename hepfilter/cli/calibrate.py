@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepfilter.cli.completion import DEVICES, MODELS
+from hepfilter.cli.completion import MODELS
+from hepfilter.cli.options import Device
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -38,9 +39,7 @@ def calibrate(
     trained_on: Annotated[
         bool, typer.Option("--trained-on", help="Use simulated events too that the model may have been trained on.")
     ] = False,
-    device: Annotated[
-        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
-    ] = "auto",
+    device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace an output or a calibration that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hepfilter.cli.completion import DEVICES, MODELS, SCHEMAS
+from hepfilter.cli.completion import MODELS
+from hepfilter.cli.options import Device, Schema
 
 if TYPE_CHECKING:
     from hepfilter.evaluation.displayed import DisplayedEvent
@@ -48,15 +49,8 @@ def display(
             "the skim, else interest-objects.",
         ),
     ] = None,
-    schema: Annotated[
-        str | None,
-        typer.Option(
-            autocompletion=SCHEMAS, help="A schema that ships, or a YAML file; found from the branches if not given."
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
-    ] = "auto",
+    schema: Schema = None,
+    device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace outputs that exist.")] = False,
 ) -> None:
     """Show events: their objects in η–φ and along the beam, their scores, and what carries them.

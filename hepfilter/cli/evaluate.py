@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepfilter.cli.completion import DEVICES, MODELS
+from hepfilter.cli.completion import MODELS
+from hepfilter.cli.options import Device
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,9 +38,7 @@ def evaluate(
     shifts: Annotated[
         bool, typer.Option("--shifts/--no-shifts", help="Other energy scales, and events without a collection.")
     ] = True,
-    device: Annotated[
-        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
-    ] = "auto",
+    device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepfilter.cli.completion import MODELS, SCHEMAS
+from hepfilter.cli.completion import MODELS
+from hepfilter.cli.options import Schema
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -22,12 +23,7 @@ def inspect(
     inputs: Annotated[
         list[str], typer.Argument(metavar="FILE…", help="ROOT files: paths, globs, folders, @list.txt, file.root:tree.")
     ],
-    schema: Annotated[
-        str | None,
-        typer.Option(
-            autocompletion=SCHEMAS, help="A schema that ships, or a YAML file; found from the branches if not given."
-        ),
-    ] = None,
+    schema: Schema = None,
     model: Annotated[
         list[str] | None,
         typer.Option(

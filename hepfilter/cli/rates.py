@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hepfilter.cli.completion import DEVICES, MENUS, MODELS, SCHEMAS, complete_words
+from hepfilter.cli.completion import MENUS, MODELS, SCHEMAS, complete_words
+from hepfilter.cli.options import Device
 from hepfilter.cli.panels import add_command
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ Where = Annotated[str | None, typer.Option(help="Only events that pass this sele
 LumiMask = Annotated[Path | None, typer.Option(help="A certification (golden) JSON.")]
 Schema = Annotated[str | None, typer.Option(autocompletion=SCHEMAS, help="A schema that ships, or a YAML file.")]
 Unblind = Annotated[bool, typer.Option("--unblind", help="Show what the menu blinds.")]
-Device = Annotated[str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that work; one a core if not given.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hepfilter.cli.completion import DEVICES
+from hepfilter.cli.options import Device
 
 
 def report(
@@ -30,9 +30,7 @@ def report(
             metavar="NAME=FILE", help="Events to score by the same model, for the threshold explorer; repeatable."
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
-    ] = "auto",
+    device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace a page that exists.")] = False,
 ) -> None:
     """Make a page of a run: one HTML file that needs no network, to look at, to print, to keep beside the output.

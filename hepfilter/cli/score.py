@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hepfilter.cli.completion import DEVICES, MODELS, SCHEMAS
+from hepfilter.cli.completion import MODELS
+from hepfilter.cli.options import Device, Schema
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -28,15 +29,8 @@ def score(
     model: Annotated[
         str, typer.Option(autocompletion=MODELS, help="A model that ships, or a checkpoint file.")
     ] = "interest-objects",
-    schema: Annotated[
-        str | None,
-        typer.Option(
-            autocompletion=SCHEMAS, help="A schema that ships, or a YAML file; found from the branches if not given."
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
-    ] = "auto",
+    schema: Schema = None,
+    device: Device = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace an output that exists.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepfilter.cli.completion import DEVICES, complete_shipped
+from hepfilter.cli.completion import complete_shipped
 from hepfilter.cli.notices import print_error, print_notice
+from hepfilter.cli.options import Device
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -51,9 +52,7 @@ def train(
         bool, typer.Option("--resume", help="Go on with a training to this output that was ended, if there is one.")
     ] = False,
     logs: Annotated[Path | None, typer.Option(metavar="DIR", help="Write logs for TensorBoard here.")] = None,
-    device: Annotated[
-        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
-    ] = "auto",
+    device: Device = "auto",
     devices: Annotated[
         int | None,
         typer.Option(min=1, help="How many, with a process for each; instead of the configuration's number."),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hepfilter.cli.completion import DEVICES
+from hepfilter.cli.options import Device
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ def verify(
         int | None, typer.Option(min=1, help="Compare only so many events of each output; all if not given.")
     ] = None,
     rescore: Annotated[bool, typer.Option("--rescore", help="Compute the scores again; needs the model.")] = False,
-    device: Annotated[
-        str, typer.Option(autocompletion=DEVICES, help="Where the model runs: auto, cpu or cuda.")
-    ] = "auto",
+    device: Device = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that compare; one a core if not given.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:

@@ -8,6 +8,7 @@ import queue
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import cramjam
@@ -88,50 +89,37 @@ def _handler(source: ByteSource) -> type:
     return Handler
 
 
-def complete_arrays(
-    plain: Mapping[str, Column],
-    names: Sequence[str],
-    source: ByteSource,
-    path: str,
-    tree: str,
-    start: int,
-    stop: int | None,
-) -> "dict[str, ak.Array]":
-    """The named branches as awkward arrays: those that were read as `plain` ones, all others by uproot."""
-    found = _read_others(plain, names, source, path, tree, start, stop)
-    return {name: to_awkward(plain[name]) if name in plain else found[name] for name in names}
+@dataclass(frozen=True)
+class ForeignTree:
+    """A tree of a file, for what of it is not read by us: uproot reads the branches that are not among `plain` ones."""
 
+    source: ByteSource
+    path: str
+    name: str
 
-def complete_values(
-    plain: Mapping[str, Column],
-    names: Sequence[str],
-    source: ByteSource,
-    path: str,
-    tree: str,
-    start: int,
-    stop: int | None,
-) -> dict[str, Column]:
-    """The named branches as flat values: those that were read as `plain` ones, all others by uproot.
+    def arrays(
+        self, plain: Mapping[str, Column], names: Sequence[str], start: int, stop: int | None
+    ) -> "dict[str, ak.Array]":
+        """The named branches as awkward arrays: those that were read as `plain` ones, and all others."""
+        found = self._others(plain, names, start, stop)
+        return {name: to_awkward(plain[name]) if name in plain else found[name] for name in names}
 
-    SourceError if one holds neither a number nor a list of numbers an entry.
-    """
-    found = _read_others(plain, names, source, path, tree, start, stop)
-    where = f"{path}: tree {tree}: branch"
-    return {**plain, **{name: to_values(array, f"{where} {name}") for name, array in found.items()}}
+    def values(
+        self, plain: Mapping[str, Column], names: Sequence[str], start: int, stop: int | None
+    ) -> dict[str, Column]:
+        """The named branches as flat values: those that were read as `plain` ones, and all others.
 
+        SourceError if one holds neither a number nor a list of numbers an entry.
+        """
+        found = self._others(plain, names, start, stop)
+        where = f"{self.path}: tree {self.name}: branch"
+        return {**plain, **{name: to_values(array, f"{where} {name}") for name, array in found.items()}}
 
-def _read_others(
-    plain: Mapping[str, Column],
-    names: Sequence[str],
-    source: ByteSource,
-    path: str,
-    tree: str,
-    start: int,
-    stop: int | None,
-) -> "dict[str, ak.Array]":
-    """Those of the named branches that were not read as `plain` ones."""
-    others = [name for name in names if name not in plain]
-    return read_tree(source, path, tree, others, start, stop) if others else {}
+    def _others(
+        self, plain: Mapping[str, Column], names: Sequence[str], start: int, stop: int | None
+    ) -> "dict[str, ak.Array]":
+        others = [name for name in names if name not in plain]
+        return read_tree(self.source, self.path, self.name, others, start, stop) if others else {}
 
 
 def to_awkward(values: Column) -> "ak.Array":

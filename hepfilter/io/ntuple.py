@@ -53,18 +53,16 @@ class OpenNTuple:
 
     def arrays(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> "dict[str, ak.Array]":
         """The entries [start, stop) of some fields, as one awkward array each. SourceError if a page is damaged."""
-        return foreign.complete_arrays(
-            self._plain(names, start, stop), names, self.source, self.path, self.name, start, stop
-        )
+        tree = foreign.ForeignTree(self.source, self.path, self.name)
+        return tree.arrays(self._plain(names, start, stop), names, start, stop)
 
     def values(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> dict[str, Column]:
         """The entries [start, stop) of some fields as flat values, with offsets where there is a list per entry.
 
         SourceError if a field holds anything else, or a page is damaged.
         """
-        return foreign.complete_values(
-            self._plain(names, start, stop), names, self.source, self.path, self.name, start, stop
-        )
+        tree = foreign.ForeignTree(self.source, self.path, self.name)
+        return tree.values(self._plain(names, start, stop), names, start, stop)
 
     def _plain(self, names: Sequence[str], start: int, stop: int | None) -> dict[str, Column]:
         missing = [name for name in names if name not in self.branch_names]

@@ -86,18 +86,16 @@ class OpenTree:
 
     def arrays(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> "dict[str, ak.Array]":
         """The entries [start, stop) of some branches, as one awkward array each. SourceError if a basket is damaged."""
-        return foreign.complete_arrays(
-            self._plain(names, start, stop), names, self.source, self.path, self.name, start, stop
-        )
+        tree = foreign.ForeignTree(self.source, self.path, self.name)
+        return tree.arrays(self._plain(names, start, stop), names, start, stop)
 
     def values(self, names: Sequence[str], start: int = 0, stop: int | None = None) -> dict[str, Column]:
         """The entries [start, stop) of some branches as flat values, with offsets where there is a list per entry.
 
         SourceError if a branch holds anything else, or a basket is damaged.
         """
-        return foreign.complete_values(
-            self._plain(names, start, stop), names, self.source, self.path, self.name, start, stop
-        )
+        tree = foreign.ForeignTree(self.source, self.path, self.name)
+        return tree.values(self._plain(names, start, stop), names, start, stop)
 
     def _plain(self, names: Sequence[str], start: int, stop: int | None) -> dict[str, Column]:
         """Those of the named branches that hold plain numbers; no reader but our own is needed for them."""

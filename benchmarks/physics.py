@@ -1,6 +1,6 @@
 """How good the physics is, beside simple methods and peers: same events and same splits for all methods.
 
-    python benchmarks/physics.py lhco lhco.root --graph jets --epochs 15 [--weaver]
+    python benchmarks/physics.py lhco lhco.root --graph jets --epochs 15 [--weaver [ParticleNet]]
     python benchmarks/physics.py unseen others.root qcd.root --train interest-objects [--group dijet]
     python benchmarks/physics.py weak lhco.root --members 50
 
@@ -14,7 +14,7 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-from protocols import lhco, unseen, weak
+from protocols import lhco, peers, unseen, weak
 
 from hepfilter.config.training import Fit, load_training
 from hepfilter.io.sources import expand_sources
@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
     of["lhco"].add_argument("--epochs", type=int, default=20)
     of["lhco"].add_argument("--batch-size", type=int, default=512)
     of["lhco"].add_argument("--learning-rate", type=float, default=3e-3, help="of all networks")
-    of["lhco"].add_argument("--weaver", action="store_true", help="train ParticleNet and ParT of weaver-core too")
+    of["lhco"].add_argument(
+        "--weaver", nargs="*", choices=peers.NAMES, help="train these of weaver-core too; both if none is named"
+    )
     of["unseen"].add_argument("--train", default="interest-objects", help="a training that ships, or a YAML file")
     of["unseen"].add_argument("--epochs", type=int, help="instead of the configuration's number")
     of["unseen"].add_argument("--group", action="append", default=[], help="only this group; repeatable")
@@ -57,7 +59,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if options.protocol == "lhco":
             fit = Fit(epochs=options.epochs, batch_size=options.batch_size, learning_rate=options.learning_rate)
-            wanted = (options.graph, options.architecture, options.share, fit, options.weaver, options.device, folder)
+            weaver = peers.NAMES if options.weaver == [] else tuple(options.weaver or ())
+            wanted = (options.graph, options.architecture, options.share, fit, weaver, options.device, folder)
             lhco.run(sources, lhco.LhcoOptions(*wanted), options.output)
         elif options.protocol == "unseen":
             config = load_training(options.train)

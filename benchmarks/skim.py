@@ -77,6 +77,8 @@ hepconvert.copy_root(output, source, cut=cut, keep_trees=["Events"], force=True,
                      compression=algorithm, compression_level=int(level))
 """
 
+GNN = "hepfilter with the GNN"
+
 STARTUP = "import numpy, cramjam, xxhash, yaml, pydantic, typer, rich.table, lark"
 
 
@@ -121,7 +123,7 @@ def jobs(file: Path, folder: Path, cut: str, compression: str, options: argparse
         "hepfilter, 2 workers": [*own, *where, "--workers", "2"],
     }
     if options.model:
-        found["hepfilter with the GNN"] = [*own, "--keep", cut, "-o", str(folder / "gnn.root")]
+        found[GNN] = [*own, "--keep", cut, "-o", str(folder / "gnn.root")]
     target = [str(file), str(folder / "peer.root"), expression]
     if importlib.util.find_spec("ROOT"):
         for threads in ("1", "2"):
@@ -214,6 +216,8 @@ def main() -> None:
                     results[job] = None if figures is None else [*gathered, figures]
         print_table(options, results)
         print_reading(options, commands["hepfilter, 1 worker"])
+        if GNN in commands:
+            print_scoring(commands[GNN])
         print_floor(floor(options.file, folder / "hepfilter.root", CUTS[options.cut][0]))
 
 
@@ -235,6 +239,9 @@ def print_table(options: argparse.Namespace, results: dict[str, list[Figures] | 
     if peers:
         fastest = min(statistics.median(run.wall for run in figures) for figures in peers)
         print(f"RDataFrame's best takes {fastest / statistics.median(run.wall for run in best):.2f} times as long")
+        if scored := results.get(GNN):
+            ratio = statistics.median(run.wall for run in scored) / fastest
+            print(f"with the GNN a skim takes {ratio:.2f} times as long as RDataFrame's best by the cut")
 
 
 def print_reading(options: argparse.Namespace, command: list[str]) -> None:
@@ -244,6 +251,15 @@ def print_reading(options: argparse.Namespace, command: list[str]) -> None:
     print(f"{report['read']:,} events, {report['written']:,} written")
     print(f"the baskets hold {payload / 1e6:.1f} of {size / 1e6:.1f} MB;")
     print(f"read {read / 1e6:.1f} MB in all, twice the tree's own record included: {1 - read / size:.1%} never read")
+
+
+def print_scoring(command: list[str]) -> None:
+    """Once more, to tell the start-up from the rest."""
+    start = time.perf_counter()
+    done = subprocess.run([*command, "--json"], check=True, capture_output=True, text=True)
+    wall, report = time.perf_counter() - start, json.loads(done.stdout)
+    rate = report["read"] / report["seconds"]
+    print(f"with the GNN: start-up {wall - report['seconds']:.1f} s, nothing is compiled; then {rate:,.0f} events/s")
 
 
 def print_floor(parts: dict[str, float]) -> None:

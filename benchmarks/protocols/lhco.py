@@ -39,13 +39,13 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LhcoOptions:
-    """share: of all events that is used.    weaver: train ParticleNet and ParT of weaver-core too."""
+    """share: of all events that is used.    weaver: of `peers.NAMES`, those of weaver-core to train too."""
 
     graph: str
     architecture: str
     share: float
     fit: Fit
-    weaver: bool
+    weaver: tuple[str, ...]
     device: str
     folder: Path
 
@@ -79,12 +79,11 @@ def run(sources: list[Source], options: LhcoOptions, output: Path | None) -> Non
         "trees, 4 features": trees(training, validation, test),
         f"{options.architecture} on {options.graph}": network(training, validation, test, options),
     }
-    if options.weaver:
-        for name in peers.NAMES:
-            scores[f"weaver {name} on {options.graph}"] = peers.train_and_score(
-                name, *(part.graphs for part in (training, validation, test)),
-                *(part.is_signal for part in (training, validation)), options.fit, options.device,
-            )  # fmt: skip
+    for name in options.weaver:
+        scores[f"weaver {name} on {options.graph}"] = peers.train_and_score(
+            name, *(part.graphs for part in (training, validation, test)),
+            *(part.is_signal for part in (training, validation)), options.fit, options.device,
+        )  # fmt: skip
     reduced = "" if options.share == 1 else f"reduced to {options.share:g} of the events, "
     title = f"{reduced}{options.fit.epochs} epochs, {len(training.mass)} training events"
     results = {place: separations(scores, test, events) for place, events in places(test).items()}

@@ -3,6 +3,7 @@
 For each signal, on the same test events: the network trained without its group, the unsupervised baselines, HT, and
 trees dedicated to it (trained on that very signal, on all observables). In two measures: the physical mix, and
 background weighted to the signal's own hardness, where the threshold is taken too (`hepfilter.evaluation.families`).
+The dedicated trees of the physical mix learn from background as nature weighs it, the others as our network does.
 `combined` is Fisher's combination of all scores of the network, with p-values from the background of the training.
 """
 
@@ -39,6 +40,7 @@ TARGET = 1e-2
 DEDICATED = "dedicated"
 OURS = (INTEREST, COMBINED)
 PHYSICAL = ", physical"
+DEDICATED_OF: dict[Measure, str] = {"physical": DEDICATED + PHYSICAL, "matched": DEDICATED}
 LEARNING = tuple(name for name in UNSUPERVISED if name not in BASELINES)
 SIMPLE = (*UNSUPERVISED, *(name + PHYSICAL for name in LEARNING))
 """What our scores must beat; see `unsupervised`."""
@@ -116,8 +118,7 @@ def run(
     for group in dict.fromkeys(signal.group for signal in signals):
         members = [signal for signal in signals if signal.group == group]
         scores = seen | interest(config, data, members, device=device, folder=folder)
-        for signal in members:
-            results.append(result_of(signal, data, scores | {DEDICATED: dedicated(data, signal)}))
+        results += [result_of(signal, data, scores | dedicated(data, signal)) for signal in members]
         write_json(output, {"training": config.model_dump(mode="json"), "target": TARGET, "signals": results})
     for measure in MEASURES:
         report(measure, results)
@@ -191,12 +192,15 @@ def interest(
     return dict(scores) | {COMBINED: -np.log(calibration.combine(scores).values)}
 
 
-def dedicated(data: Data, signal: Signal) -> Scores:
-    """Trees trained on this signal; NaN-free scores of all test events."""
-    is_signal = data.graphs.labels == signal.label
-    background, own = (data.events.select(data.training & part) for part in (data.background, is_signal))
-    unweighted = BaselineEvents(own.observables, own.objects, np.ones(len(own)))
-    return fit_baseline("trees", background, unweighted)(data.events.select(data.test))
+def dedicated(data: Data, signal: Signal) -> dict[str, Scores]:
+    """By the names `DEDICATED_OF`: NaN-free scores of all test events by trees trained on this signal."""
+    test, is_signal = data.events.select(data.test), data.training & (data.graphs.labels == signal.label)
+    own = replace(data.events, weights=np.ones(len(data.events))).select(is_signal)
+    natural = replace(data.events, weights=data.graphs.weights)
+    return {
+        name: fit_baseline("trees", events.select(data.training & data.background), own)(test)
+        for name, events in {DEDICATED: data.events, DEDICATED + PHYSICAL: natural}.items()
+    }
 
 
 def result_of(signal: Signal, data: Data, scores: Mapping[str, Scores]) -> SignalResult:
@@ -211,7 +215,8 @@ def result_of(signal: Signal, data: Data, scores: Mapping[str, Scores]) -> Signa
         if point is None:
             raise SystemExit(f"{name}: too little background for {TARGET:g}; simulate more")
         passed[name] = scores[name][scored.signal(family)] >= point.threshold
-    duels = {ours: {other: duel(passed[ours], passed[other]) for other in (*SIMPLE, DEDICATED)} for ours in OURS}
+    others = (*SIMPLE, DEDICATED_OF["physical"])
+    duels = {ours: {other: duel(passed[ours], passed[other]) for other in others} for ours in OURS}
     return SignalResult(signal, {measure: found.comparison(measure) for measure in MEASURES}, duels)
 
 
@@ -229,7 +234,8 @@ def report(measure: Measure, results: list[SignalResult]) -> None:
     table = {score: np.array([result.efficiency(measure, score) for result in results]) for score in scores}
     for name, average in (("mean", np.nanmean), ("median", np.nanmedian)):
         rows.append(["", name, *(number(_average(average, values), 3) for values in table.values())])
-        ratios = ["–" if score == DEDICATED else number(_average(average, ratio(table, score)), 3) for score in scores]
+        ideal = table[DEDICATED_OF[measure]]
+        ratios = [number(_average(average, ratio(values, ideal)), 3) for values in table.values()]
         rows.append(["", f"{name} of score / dedicated", *ratios])
     rows.append(["", "signals known", *(str(np.count_nonzero(~np.isnan(values))) for values in table.values())])
     print_table(f"unseen signals, efficiency at {TARGET:g} background, {measure}", ["group", "signal", *scores], rows)
@@ -242,7 +248,7 @@ def report_duels(results: list[SignalResult]) -> None:
         simple = [
             {other: found for other, found in result.duels[ours].items() if other in SIMPLE} for result in results
         ]
-        against = {other: [[result.duels[ours][other]] for result in results] for other in (*SIMPLE, DEDICATED)}
+        against = {other: [[result.duels[ours][other]] for result in results] for other in results[0].duels[ours]}
         for other, fought in {**against, "every simple method": [list(found.values()) for found in simple]}.items():
             worst = [min((duel.verdict for duel in duels), key=VERDICTS.index) for duels in fought]
             higher = sum(all(duel.won > duel.lost for duel in duels) for duels in fought)
@@ -251,10 +257,9 @@ def report_duels(results: list[SignalResult]) -> None:
     print_table(title, ["score", "against", "more events", *reversed(VERDICTS)], rows)
 
 
-def ratio(table: Mapping[str, NDArray[np.float64]], score: str) -> NDArray[np.float64]:
-    """[signals] efficiency over that of the dedicated trees; NaN where these find nothing."""
-    ideal = table[DEDICATED]
-    return np.divide(table[score], ideal, out=np.full_like(ideal, np.nan), where=ideal > 0)
+def ratio(values: NDArray[np.float64], ideal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[signals] efficiencies over those of the dedicated trees; NaN where these find nothing."""
+    return np.divide(values, ideal, out=np.full_like(ideal, np.nan), where=ideal > 0)
 
 
 def point_of(result: SignalResult, measure: Measure, score: str) -> str:

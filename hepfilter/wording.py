@@ -25,3 +25,10 @@ def sized(count: float) -> str:
         if count >= 0.9995 * size:
             return f"{count / size:.3g} {unit}"
     return counted(round(count), "byte")
+
+
+def calibrated_with(path: str, *, checked: bool) -> str:
+    """That a model was calibrated with the file it is evaluated on, and how p-values were `checked` nevertheless."""
+    halves = "by halves, tables of one on events of the other"
+    how = f"its p-values are checked {halves}" if checked else f"there is too little background to check it {halves}"
+    return f"{path}: the model was calibrated with it; {how}"

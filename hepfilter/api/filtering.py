@@ -54,7 +54,7 @@ class Filter:
         recipe = make_recipe(model=model if decides else None, threshold=threshold, keep=keep, menu=menu, schema=schema)
         self.model, self.threshold, self.keep = str(model or recipe.model), recipe.threshold, recipe.keep
         self.schema = schema
-        self.trigger = None if recipe.trigger is None else _with_thresholds(recipe.trigger)
+        self.trigger = None if recipe.trigger is None else _with_thresholds(recipe.trigger, menu)
         self._device = device
 
     def __repr__(self) -> str:
@@ -164,12 +164,13 @@ def _passes(text: str, bound: BoundArray, count: int, *, where: str) -> Mask:
     return expression.passes(bound.branches.columns(expression.branches), count)
 
 
-def _with_thresholds(trigger: Trigger) -> Trigger:
-    """The trigger with thresholds that do not hang on the events; UsageError if they would."""
+def _with_thresholds(trigger: Trigger, menu: str | Path | Trigger | None) -> Trigger:
+    """The trigger of `menu` with thresholds that do not hang on the events; UsageError if they would."""
     if trigger.thresholds is not None:
         return trigger
     stated = stated_thresholds(trigger.menu)
     if stated is None:
         name = trigger.menu.name
-        raise UsageError(f"menu {name}: a sample must tune it first: hepfilter rates lock {name} FILE… -o {name}.lock")
+        given = menu if isinstance(menu, str | Path) else "MENU"
+        raise UsageError(f"menu {name}: a sample must tune it first: hepfilter rates lock {given} FILE… -o {name}.lock")
     return Trigger(trigger.menu, stated)

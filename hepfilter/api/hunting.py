@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from hepfilter.api.progress import Progress, shown
 from hepfilter.api.verbs import Files, as_sources
+from hepfilter.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from hepfilter.training.references import Method
@@ -26,12 +27,14 @@ def hunt(
 
     `sidebands` are the outer edges of the two regions beside it (GeV). Boosted trees, `members` of them in each of the
     `folds`, learn to tell the regions apart; no event is scored by trees that trained on it. Events count alike:
-    UsageError for simulated background whose weights differ.
+    UsageError for an unknown `method`, and for simulated background whose weights differ.
     """
     from hepfilter.io.dijets import read_dijets
-    from hepfilter.training.references import MassWindow
+    from hepfilter.training.references import METHODS, MassWindow
     from hepfilter.training.weak import WeakOptions, weak_search
 
+    if method not in METHODS:
+        raise UsageError(f"no method {method!r}; methods: {', '.join(METHODS)}{nearest(method, METHODS)}")
     window = MassWindow(low=signal_region[0], high=signal_region[1], lower=sidebands[0], upper=sidebands[1])
     options = WeakOptions(method=method, folds=folds, members=members, seed=seed)
     with shown(progress) as report:

@@ -51,12 +51,6 @@ class EventFile(Shown):
         """Events in the file; 0 where they cannot be read."""
         return self.inspection.entries
 
-    def _repr_html_(self) -> str:
-        return self.inspection._repr_html_()
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        return self.inspection._repr_mimebundle_()
-
 
 def open(file: str | Path, *, schema: str | Path | None = None) -> EventFile:
     """Look at a ROOT file: ``hepfilter.open("data.root")`` shows its trees, schema and objects per event.

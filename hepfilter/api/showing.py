@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hepfilter.api.opening import EventFile
 from hepfilter.errors import visible
 
 _WIDE: Final = 10_000
@@ -49,23 +50,23 @@ _STYLE: Final = (
 def as_html(result: object) -> str:
     """The tables and lines of a result as an HTML fragment, for light and dark pages. KeyError if it is no result."""
     console = _Gathering()
-    _printer(result)(result, console)
+    _print(result, console)
     return f'<div class="hepfilter">{_STYLE}{"".join(console.parts)}</div>'
 
 
 def as_text(result: object) -> str:
     """The same as lines of text. KeyError if it is no result."""
     text = io.StringIO()
-    _printer(result)(
-        result, Console(file=text, width=_TEXT_WIDTH, soft_wrap=True, color_system=None, force_jupyter=False)
-    )
+    _print(result, Console(file=text, width=_TEXT_WIDTH, soft_wrap=True, color_system=None, force_jupyter=False))
     return "\n".join(visible(line).rstrip() for line in text.getvalue().strip("\n").split("\n"))
 
 
-def _printer(result: object) -> Callable[[Any, Console], None]:
-    module = import_module(f"hepfilter.cli.{_PRINTERS[type(result).__name__]}")
-    printer: Callable[[Any, Console], None] = module.print_report
-    return printer
+def _print(result: object, console: Console) -> None:
+    """As the command of the result does; an open file is shown as what `inspect` finds."""
+    shown = result.inspection if isinstance(result, EventFile) else result
+    printer: Callable[[Any, Console], None]
+    printer = import_module(f"hepfilter.cli.{_PRINTERS[type(shown).__name__]}").print_report
+    printer(shown, console)
 
 
 class _Gathering(Console):

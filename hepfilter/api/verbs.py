@@ -183,13 +183,17 @@ def train(
     """Train a network on simulated events and test it on events left aside; the checkpoint appears at `output`.
 
     `config` is a training that ships, a YAML file, or a `TrainingConfig`; `exclude` are families to test on only.
+    Metrics that lie beside an earlier model at `output` go with it: OutputError if there are any, unless `force`.
     """
     from hepfilter.config.training import TrainingConfig, load_training
     from hepfilter.graphs.caching import expand_events
+    from hepfilter.io.publishing import refuse_output
+    from hepfilter.models.metadata import metrics_path
     from hepfilter.models.rewriting import refuse_checkpoint
     from hepfilter.training.run import train as run
 
     refuse_checkpoint(Path(output), force=force)
+    refuse_output(metrics_path(Path(output)), force=force)
     loaded = config if isinstance(config, TrainingConfig) else load_training(str(config))
     with shown(progress) as report:
         return run(loaded, expand_events(texts(data)), Path(output), exclude=exclude, device=device, progress=report)

@@ -119,12 +119,15 @@ def _print_checks(console: "Console", found: "Evaluation") -> None:
     """Sculpting, correlations, injections, shifts, calibration: those that there are."""
     from hepfilter.cli import evaluation_tables as tables
     from hepfilter.cli.performance import print_table
+    from hepfilter.wording import calibrated_with
 
     if any(sculpting.passing for sculpting in found.sculpting):
         console.print(tables.sculpting_table(found.sculpting))
     console.print(tables.correlation_table(found.correlations))
     if found.injections:
         print_table(console, tables.injection_table(found.injections), keys=3)
+    else:
+        console.print("no injection: fewer than 10 (effective) background events lie above in half of the sample")
     for head in found.heads:
         shifts = [shift for shift in found.shifts if shift.score == head and shift.thresholds]
         if shifts:
@@ -132,6 +135,4 @@ def _print_checks(console: "Console", found: "Evaluation") -> None:
     if found.calibration:
         print_table(console, tables.calibration_table(found.calibration))
     if found.calibrated_on:
-        console.print(
-            f"{found.calibrated_on[0]}: the model was calibrated with it; check the calibration on other events"
-        )
+        console.print(calibrated_with(found.calibrated_on[0], checked=bool(found.calibration)))

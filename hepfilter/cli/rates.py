@@ -218,16 +218,12 @@ def print_report(report: "RatesReport", console: "Console") -> None:
 
 def _print_notes(report: "RatesReport", console: "Console") -> None:
     """The thresholds of the paths that are not blind, warnings and drifts."""
-    import math
-
-    from hepfilter.trigger.events import P_VALUES
+    from hepfilter.trigger.events import told_threshold
 
     thresholds = report.trigger.thresholds or {}
     for name, path in report.trigger.menu.paths.items():
-        if name in thresholds and not path.blind:
-            threshold = thresholds[name]
-            asked = f"≤ {math.exp(-threshold):.4g}" if path.column in P_VALUES else f"≥ {threshold:.4f}"
-            console.print(f"{name}: {path.column} {asked}", markup=False, highlight=False)
+        if name in thresholds and not path.blind and path.column is not None:
+            console.print(f"{name}: {told_threshold(path.column, thresholds[name])}", markup=False, highlight=False)
     for note in (*report.warnings, *(window.note for window in report.windows if window.note)):
         console.print(f"note: {note}", markup=False)
 

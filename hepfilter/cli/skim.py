@@ -205,9 +205,9 @@ def print_report(report: "SkimReport", console: "Console") -> None:
     elif report.model:
         score = "nothing passed" if report.threshold is None else f"interest ≥ {report.threshold:.4f}"
         console.print(f"model {report.model} ({report.model_hash[:12]}): {score}", markup=False)
-        for name, limit in report.extrapolated_below.items():
-            known = f"calibration {(report.calibration_hash or '')[:12]}"
-            console.print(f"{name} ({known}): extrapolated below {limit:.3g}", markup=False)
+    for name, limit in report.extrapolated_below.items():
+        known = f"calibration {(report.calibration_hash or '')[:12]}"
+        console.print(f"{name} ({known}): extrapolated below {limit:.3g}", markup=False)
     if report.ties_dropped:
         console.print(f"the event hash left out {counted(report.ties_dropped, 'event')} with the threshold's score")
     for problem, count in sorted(report.problems.items()):

@@ -84,7 +84,6 @@ def train(
     try:
         from hepfilter.graphs.caching import expand_events
         from hepfilter.training.classes import families_of_groups
-        from hepfilter.training.run import state_path
         from hepfilter.training.run import train as run
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -100,7 +99,7 @@ def train(
     instead = {"epochs": epochs, "devices": devices, "learning_rate": "auto" if find_learning_rate else None}
     fit = loaded.fit.model_copy(update={key: value for key, value in instead.items() if value is not None})
     loaded = loaded.model_copy(update={"fit": fit})
-    with state_told(state_path(output), resume=resume), event_progress() as progress:
+    with state_told(output, resume=resume), event_progress() as progress:
         found = run(
             loaded, expand_events(data), output, exclude=left_out, device=device, cache=cache, resume=resume, logs=logs,
             progress=progress, told=_tell_epoch, noted=print_notice,
@@ -116,19 +115,27 @@ def train(
         print(text)
     else:
         print_report(found, stdout())
-        stdout().print(f"trained and tested in {found.seconds:.0f} s")
+        since = " since it was resumed" if found.resumed else ""
+        stdout().print(f"trained and tested in {found.seconds:.0f} s{since}")
 
 
 @contextmanager
-def state_told(state: Path, *, resume: bool) -> Iterator[None]:
+def state_told(output: Path, *, resume: bool) -> Iterator[None]:
     """Says what becomes of the state of a training that was ended: of an earlier one, and of this one."""
+    from hepfilter.models.metadata import metrics_path
+    from hepfilter.training.run import state_path
+
+    state = state_path(output)
     if state.exists() and not resume:
         print_notice(f"{state}, of a training that was ended, is replaced: no --resume was given")
     try:
         yield
     except SystemExit as stop:
         if stop.code and state.exists():  # 0: a process beside the first
-            print_error(f"{state} has the state after the last whole epoch: --resume goes on")
+            options = "--resume --force" if output.exists() else "--resume"
+            untested = output.exists() and not metrics_path(output).exists()
+            note = f"{output} has no metrics; " if untested else ""
+            print_error(f"{note}{state} has the state after the last whole epoch: {options} goes on")
         raise
 
 

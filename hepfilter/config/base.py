@@ -170,6 +170,8 @@ def _explain(detail: ErrorDetails, model: type[StrictModel]) -> str:
         return f"unknown key {key!r}{nearest(location[-1], known) or '; known: ' + ', '.join(sorted(known))}"
     if detail["type"] == "missing":
         return f"key {key!r} is missing"
+    if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _explain_kind(detail, location)
     if detail["type"] == "value_error":  # our own words say what was wrong
         reason = detail["msg"].removeprefix("Value error, ")
         return f"key {key!r}: {reason}" if key else reason
@@ -178,14 +180,27 @@ def _explain(detail: ErrorDetails, model: type[StrictModel]) -> str:
     return f"key {key!r}: {detail['msg']} (got {shown})"
 
 
+def _explain_kind(detail: ErrorDetails, location: list[str]) -> str:
+    """That the key which says what a mapping is of several kinds is missing, or says none of them."""
+    context = detail["ctx"]
+    key = ".".join([*location, context["discriminator"].strip("'")])
+    if "tag" not in context:
+        return f"key {key!r} is missing"
+    known = [name.strip("'") for name in context["expected_tags"].split(", ")]
+    return f"key {key!r}: {context['tag']!r} is none of {', '.join(known)}{nearest(context['tag'], known)}"
+
+
 def _known_keys(model: type[BaseModel], path: list[str]) -> set[str]:
-    """The keys of the nested model that `path` leads to; those of all models on the way where that is not plain."""
-    keys = set(model.model_fields)
+    """The keys of the nested model that `path` leads to; of all that may be meant where that is not plain.
+
+    Where a mapping is of several kinds, the path has its kind too.
+    """
+    models: list[type[BaseModel]] = [model]
     for part in path:
-        for nested in _nested_models(model.model_fields[part].annotation if part in model.model_fields else model):
-            model = nested
-            keys = set(model.model_fields)
-    return keys
+        of_kind = [one for one in models if "kind" in one.model_fields and one.model_fields["kind"].default == part]
+        holders = [one.model_fields[part].annotation for one in models if part in one.model_fields]
+        models = of_kind or [nested for holder in holders for nested in _nested_models(holder)] or models
+    return {key for one in models for key in one.model_fields}
 
 
 def _nested_models(annotation: Any) -> list[type[BaseModel]]:

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from hepfilter.config.base import LONGEST_NAME, StrictModel, find_config, load_plain, validate
 from hepfilter.config.graph import GraphSpecification
@@ -93,15 +100,15 @@ Architecture = Annotated[
 ]
 
 
-class Head(StrictModel):
-    """What all further scores have: the name, under which outputs hold it as ``HepFilter_<name>``.
+Mix = Literal["classes", "priors", "nature"]
+"""How background counts for a head: each class as much as the others, or by its prior, within a class as the network's
+training weighs events; or all together by their generator weights."""
 
-    `mix` is the background that the head learns: ``classes`` as the network does, each class as much as the others;
-    ``nature`` all together by their generator weights, so that it tells how rare an event is.
-    """
+
+class Head(StrictModel):
+    """What all further scores have: the name, under which outputs hold it as ``HepFilter_<name>``."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=LONGEST_NAME)
-    mix: Literal["classes", "nature"] = "classes"
 
     @field_validator("name")
     @classmethod
@@ -111,7 +118,18 @@ class Head(StrictModel):
         return name
 
 
-class FlowHead(Head):
+class DensityHead(Head):
+    """A head that learns one `mix` of background; with ``nature`` it tells how rare an event is."""
+
+    mix: Literal["classes", "nature"] = "classes"
+
+    @property
+    def mixes(self) -> tuple[Mix, ...]:
+        """What it is fitted to."""
+        return (self.mix,)
+
+
+class FlowHead(DensityHead):
     """−log of the density of background in the latent space, by a flow of affine couplings (RealNVP)."""
 
     kind: Literal["flow"] = "flow"
@@ -119,7 +137,7 @@ class FlowHead(Head):
     width: int = Field(default=64, ge=4, le=1024)
 
 
-class SvddHead(Head):
+class SvddHead(DensityHead):
     """Distance from the centre of background, in a space in which background was drawn together (Deep SVDD)."""
 
     kind: Literal["svdd"] = "svdd"
@@ -127,7 +145,7 @@ class SvddHead(Head):
     layers: int = Field(default=2, ge=1, le=8)
 
 
-class MahalanobisHead(Head):
+class MahalanobisHead(DensityHead):
     """Distance from the nearest centre of a background class, in units of the spread within the classes.
 
     With the mix ``nature`` there is one centre, that of all background.
@@ -136,7 +154,34 @@ class MahalanobisHead(Head):
     kind: Literal["mahalanobis"] = "mahalanobis"
 
 
-HeadDefinition = Annotated[FlowHead | SvddHead | MahalanobisHead, Field(discriminator="kind")]
+class RatioHead(Head):
+    """log of the density of background by the priors, which `interest` compares signals with, over that in nature.
+
+    Training makes much of hard background; this head tells how much, event by event. `interest` and it together are
+    log-odds against background as nature mixes it.
+    """
+
+    kind: Literal["ratio"] = "ratio"
+    width: int = Field(default=64, ge=2, le=1024)
+    layers: int = Field(default=2, ge=1, le=8)
+
+    @property
+    def mixes(self) -> tuple[Mix, ...]:
+        """What it is fitted to: the denominator comes last."""
+        return ("priors", "nature")
+
+
+HeadDefinition = Annotated[FlowHead | SvddHead | MahalanobisHead | RatioHead, Field(discriminator="kind")]
+
+
+def _refuse_extreme(prior: float) -> float:
+    """ValueError for a prior with which sums and ratios may overflow."""
+    if not 1e-30 <= prior <= 1e30:
+        raise ValueError(f"a prior lies between 1e-30 and 1e30, not at {prior:g}; only ratios of them count")
+    return prior
+
+
+Prior = Annotated[float, Field(gt=0.0, allow_inf_nan=False), AfterValidator(_refuse_extreme)]
 
 
 class EventClass(StrictModel):
@@ -144,7 +189,7 @@ class EventClass(StrictModel):
 
     name: str = Field(pattern=CLASS_NAME)
     is_signal: bool
-    prior: float = Field(default=1.0, gt=0.0, allow_inf_nan=False)
+    prior: Prior = 1.0
 
 
 class ModelDefinition(StrictModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from hepfilter.config.base import StrictModel, find_config, load_yaml
-from hepfilter.config.model import CLASS_NAME, MOST_CLASSES, MOST_HEADS, HeadDefinition
+from hepfilter.config.model import CLASS_NAME, MOST_CLASSES, MOST_HEADS, HeadDefinition, Prior
 
 
 class Sample(StrictModel):
@@ -120,7 +120,7 @@ class TrainingConfig(StrictModel):
     classes: Mapping[Annotated[str, Field(pattern=CLASS_NAME)], tuple[str, ...]] = Field(
         min_length=2, max_length=MOST_CLASSES
     )
-    priors: Mapping[str, Annotated[float, Field(gt=0.0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    priors: Mapping[str, Prior] = Field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     split: Split = Split()
     fit: Fit = Fit()

@@ -16,7 +16,7 @@ _BINS: Final = 50
 class ScoreDistribution:
     """One score in [n] equal bins between `edges` [n + 1]: the share of the events in each.
 
-    `background` is in the physical mix; the events of a family of signals count the same.
+    `background` is in the physical mix, 0 without weight; the events of a family of signals count the same.
     """
 
     score: str
@@ -44,4 +44,4 @@ def _shares(
     values: NDArray[np.floating[Any]], edges: NDArray[np.float64], weights: NDArray[np.float64] | None
 ) -> tuple[float, ...]:
     contents = np.histogram(np.clip(values, edges[0], edges[-1]), edges, weights=weights)[0]
-    return tuple(map(float, contents / contents.sum()))
+    return tuple(map(float, contents / (contents.sum() or 1.0)))

@@ -1,9 +1,9 @@
 """Injection scans: would N signal events among the background show, and does nothing show where none is?
 
 The background is divided at random into two halves. One is the data, to which N signal events are added; the other
-says what to expect: it gives the threshold above which a fixed share of it lies, and the number of events there. This
-is drawn again and again. Weighted background keeps its weights; an injected event then weighs as much as the mean
-background event, so that N is a number among as many events as the half holds.
+says what to expect: it gives the threshold, one of its own scores, above which a fixed share of it lies, and the number
+of events there. This is drawn again and again. Weighted background keeps its weights; an injected event then weighs as
+much as the mean background event, so that N is a number among as many events as the half holds.
 """
 
 from collections.abc import Sequence
@@ -99,6 +99,8 @@ def _divide(
     background: Scores, weights: NDArray[np.float64], share: float, n_draws: int, rng: np.random.Generator
 ) -> _Draws | None:
     """Data and expectation, each one half at random, `n_draws` times; None if ever too few lie above the threshold."""
+    if not weights.any():
+        return None
     scaled, half = weights / weights.mean(), len(weights) // 2
     rows = []
     for _ in range(n_draws):
@@ -129,7 +131,7 @@ def _points(signal: Scores, draws: _Draws, rng: np.random.Generator) -> tuple[In
 def _significance(draws: _Draws, injected: NDArray[np.float64]) -> NDArray[np.float64]:
     """[D] with so many signal events above the threshold."""
     on = draws.w_on + injected, draws.v_on + injected
-    return on_off_p_value(*on, draws.w_off, draws.v_off, ratio=draws.ratio)[1]
+    return on_off_p_value(*on, draws.w_off, draws.v_off, ratio=draws.ratio, ends_with_off=True)[1]
 
 
 def _spread(values: NDArray[np.float64]) -> Spread:

@@ -1,15 +1,15 @@
 """A whole evaluation: read, score, and say what the scores are worth, in every way at once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from hepfilter.config.training import Split
 from hepfilter.errors import TrainingError
-from hepfilter.evaluation.calibration import CalibrationCheck, check_calibrations
+from hepfilter.evaluation.calibration import CalibrationCheck, check_by_halves, check_calibrations
 from hepfilter.evaluation.distributions import ScoreDistribution, score_distributions
 from hepfilter.evaluation.families import FamilyResult, Summary, family_results, summaries
 from hepfilter.evaluation.injection import DRAWS, InjectionScan, injection_scans
@@ -57,8 +57,8 @@ class EvaluationOptions:
 class Evaluation(Shown):
     """All results. `part` tells which events were used: "test", or "all"; `heads` are the model's own scores.
 
-    `calibrated_on` are those of the files that the model was calibrated with: where there is one, the check of the
-    calibration is on events that made it, and says little.
+    `calibrated_on` are those of the files that the model was calibrated with: where there is one, the calibration is
+    checked by halves.
     """
 
     model: str
@@ -98,6 +98,8 @@ def evaluate(
     _refuse_one_sided(events)
     heads, metadata, calibration = reader.heads(events), reader.scorer.metadata, reader.scorer.calibration
     families = family_results(events)
+    known = () if calibration is None else _calibrated_on(calibration, sources)
+    check = check_by_halves if known else check_calibrations
     return Evaluation(
         model=metadata.name,
         model_hash=metadata.model_hash,
@@ -112,8 +114,8 @@ def evaluate(
         correlations=correlations(events),
         injections=injection_scans(events, heads, n_draws=options.n_draws, seed=options.seed),
         shifts=tuple(reader.shifts(events, sources, shifted, heads)),
-        calibration=() if calibration is None else check_calibrations(calibration, events),
-        calibrated_on=() if calibration is None else _calibrated_on(calibration, sources),
+        calibration=() if calibration is None else check(calibration, events),
+        calibrated_on=known,
         distributions=score_distributions(events, heads),
     )
 
@@ -123,10 +125,10 @@ class _Reader:
 
     def __init__(self, scorer: Scorer, options: EvaluationOptions, progress: Progress) -> None:
         self.scorer, self._progress = scorer, progress
-        provenance = scorer.metadata.provenance
-        self._processes: tuple[Process, ...] = known_processes(provenance, options.cards)
+        origin = scorer.metadata.origin
+        self._processes: tuple[Process, ...] = known_processes(origin, options.cards)
         self._wanted_shifts = options.shifts
-        self.split = None if options.all_events else _split(provenance)
+        self.split = None if options.all_events else origin.training.split
 
     def scored(
         self, sources: Sequence[Source], *, shift: EventShift | None = None, all_events: bool = False
@@ -173,20 +175,14 @@ def _refuse_one_sided(events: ScoredEvents) -> None:
 
 
 def _calibrated_on(calibration: Calibration, sources: Sequence[Source]) -> tuple[str, ...]:
-    """The paths of the sources, told by their UUID, that the calibration was made from."""
-    known = {file["uuid"] for file in calibration.background.get("files", ())}
+    """The paths of the sources, told by UUID and size (some writers leave no UUID), that made the calibration."""
+    known = {(file["uuid"], file["size"]) for file in calibration.background.get("files", ())}
     found = []
     for source in sources:
         with open_file(source) as file:
-            if file.uuid in known:
+            if (file.uuid, file.directory.end) in known:
                 found.append(source.path)
     return tuple(found)
-
-
-def _split(provenance: Mapping[str, Any]) -> Split | None:
-    """The split of the model's training; None if its provenance tells none."""
-    stated = provenance.get("training", {}).get("split")
-    return None if stated is None else Split.model_validate(stated)
 
 
 def _test_part(data: LabelledGraphs, split: Split) -> LabelledGraphs:

@@ -12,6 +12,8 @@ from hepfilter.config.card import KIND, load_cards
 from hepfilter.errors import TrainingError
 from hepfilter.events.observables import OBSERVABLES
 from hepfilter.graphs.labelled import LabelledEvents
+from hepfilter.models.metadata import Origin
+from hepfilter.models.metadata import Process as Process
 from hepfilter.scoring.calibration import COMBINED, PVALUE
 from hepfilter.scoring.scorer import Scorer
 
@@ -22,16 +24,6 @@ BASELINES: Final = ("ht", "multiplicity", "met", "hardness")
 _EVENTS: Final = 20_000
 
 Scores = NDArray[np.floating[Any]]
-
-
-@dataclass(frozen=True)
-class Process:
-    """What a truth label means, and whether the model was trained on events of it."""
-
-    label: int
-    family: str
-    is_signal: bool
-    trained: bool
 
 
 @dataclass(frozen=True)
@@ -121,29 +113,23 @@ def named_scores(scorer: Scorer, outputs: NDArray[np.float32]) -> dict[str, Scor
     return scores | ({COMBINED: -np.log(scores[COMBINED])} if COMBINED in scores else {})
 
 
-def known_processes(provenance: Mapping[str, Any], cards: Iterable[str] = ()) -> tuple[Process, ...]:
+def known_processes(origin: Origin, cards: Iterable[str] = ()) -> tuple[Process, ...]:
     """The meaning of every truth label, of all cards that ship and of `cards` (one's own), sorted by label.
 
-    Which of them were trained on is what the `provenance` of a model says; one that says nothing was trained on none.
+    Which of them were trained on is what the `origin` of a model says; one that says nothing was trained on none.
     ConfigError for a card that cannot be read.
     """
-    stated = {entry["label"]: Process(**entry) for entry in provenance.get("processes", ())}
+    stated = {process.label: process for process in origin.processes}
     found: dict[int, Process] = {}
-    trained = _trained_cards(provenance)
-    excluded = set(provenance.get("excluded_families", ()))
+    trained = {_base(card) for named in origin.training.classes.values() for card in named}
     for name in (*shipped(KIND), *cards):
         for card in load_cards(name):
-            seen = _base(card.name) in trained and card.family not in excluded
+            seen = _base(card.name) in trained and card.family not in origin.excluded_families
             seen |= card.label in found and found[card.label].trained
             found[card.label] = Process(card.label, card.family, card.is_signal, seen)
     return tuple(process for _, process in sorted({**found, **stated}.items()))
 
 
-def _trained_cards(provenance: Mapping[str, Any]) -> set[str]:
-    """The names, without slice or mass, of the cards that a training names."""
-    classes = provenance.get("training", {}).get("classes", {})
-    return {_base(card) for cards in classes.values() for card in cards}
-
-
 def _base(card: str) -> str:
+    """The name of a card without slice or mass."""
     return card.split("@")[0]

@@ -134,9 +134,9 @@ def _edges(values: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 def _histogram(
     values: NDArray[np.floating[Any]], weights: NDArray[np.float64], edges: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """The share of the weight in each bin."""
+    """The share of the weight in each bin, 0 without any."""
     contents = np.histogram(np.clip(values, edges[0], edges[-1]), edges, weights=weights)[0]
-    shares: NDArray[np.float64] = contents / contents.sum()
+    shares: NDArray[np.float64] = contents / (contents.sum() or 1.0)
     return shares
 
 

@@ -102,8 +102,7 @@ def read_labelled(
 ) -> LabelledGraphs:
     """All events of simulated files, as graphs in memory; what is read may be changed first (`events.shifts`).
 
-    TrainingError if a file has no truth label or a negative weight, or if there is no event at all; the errors of
-    reading and of schemas pass through.
+    TrainingError if there is no event at all; else the errors of `graphs.reading.read_chunks`.
     """
     parts = [
         LabelledGraphs(*chunk.columns(), graphs=pad_nodes(chunk.nodes, specification, n_events=len(chunk)))

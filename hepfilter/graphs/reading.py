@@ -1,6 +1,6 @@
 """Simulated ROOT files, read by the same code as in a skim, as chunks of labelled nodes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +12,7 @@ from hepfilter.errors import TrainingError
 from hepfilter.events.observables import COLLECTIONS as OBSERVED
 from hepfilter.events.observables import observe
 from hepfilter.graphs.nodes import FlatNodes, collect_nodes
+from hepfilter.io.checksum import refuse_copy
 from hepfilter.io.events import TRUTH_LABEL, EventTree, find_events
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
@@ -19,10 +20,10 @@ from hepfilter.trigger.hashing import event_hash
 from hepfilter.wording import counted
 
 if TYPE_CHECKING:
-    from hepfilter.events.record import Events
     from hepfilter.events.shifts import EventShift
 
 _ENTRIES: Final = 20_000
+_LIGHTEST, _HEAVIEST = 1e-100, 1e100
 
 Progress = Callable[[str, int, int], None]
 """Called as (stage, done, in all)."""
@@ -62,13 +63,15 @@ def read_chunks(
 ) -> Iterator[LabelledNodes]:
     """All events of simulated files, a bounded number at a time; what is read may be changed (`events.shifts`).
 
-    TrainingError if a file has no truth label, or a weight that is negative or not finite; the errors of reading and of
-    schemas pass through.
+    TrainingError if a file has no truth label, or a weight that is negative or faulty; DifferentInputsError if it is a
+    copy of another; the errors of reading and of schemas pass through.
     """
+    seen: dict[tuple[str, str], str] = {}
     for number, source in enumerate(sources):
         with open_file(source) as file:
             found = find_events(file, tree=source.tree, wanted={*specification.collections, *OBSERVED})
             tree = found.tree
+            refuse_copy(file, tree.name, seen)
             if TRUTH_LABEL not in tree.branch_names:
                 raise TrainingError(
                     f"{source.path}: tree {tree.name} has no branch {TRUTH_LABEL}; `hepfilter simulate` writes it"
@@ -78,11 +81,19 @@ def read_chunks(
                 progress(f"reading file {number + 1}", min(start + _ENTRIES, tree.num_entries), tree.num_entries)
 
 
-def refuse_faulty_weights(events: "Events", where: str) -> None:
-    """TrainingError if a generator weight is missing or not finite: a skim counts such events by 0, and says so."""
-    for fault, number in events.problems.items():
+def refuse_faulty_weights(weights: NDArray[np.float64], problems: Mapping[str, int], where: str) -> None:
+    """TrainingError, begun by `where`, if a generator weight is missing, not finite, or beyond what can be squared.
+
+    A skim counts events of the first two by 0, and says so: `problems` are those of these events.
+    """
+    for fault, number in problems.items():
         if fault.startswith("weight") and number:
             raise TrainingError(f"{where}: {fault}, in {counted(number, 'event')}; simulate them anew")
+    size = np.abs(weights)
+    extreme = weights[(size > 0) & ((size < _LIGHTEST) | (size > _HEAVIEST))]
+    if len(extreme):
+        what = f"{counted(len(extreme), 'event')} with generator weights such as {extreme[0]:.3g}"
+        raise TrainingError(f"{where}: {what}; scale all weights, to between {_LIGHTEST:g} and {_HEAVIEST:g}")
 
 
 def _read_chunk(
@@ -96,7 +107,7 @@ def _read_chunk(
     if bool((weights < 0).any()):
         entry = start + int(np.flatnonzero(weights < 0)[0])
         raise TrainingError(f"{tree.path}: tree {tree.name}, entry {entry}: negative generator weight; use LO samples")
-    refuse_faulty_weights(events, f"{tree.path}: tree {tree.name}")
+    refuse_faulty_weights(weights, events.problems, f"{tree.path}: tree {tree.name}")
     who = events.identity
     return LabelledNodes(
         np.asarray(labels, dtype=np.int32),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import xxhash
 
-from hepfilter.errors import SourceError
+from hepfilter.errors import DifferentInputsError, SourceError
 from hepfilter.io.reading import OpenFile, open_file
 from hepfilter.io.sources import Source
 
@@ -30,6 +30,15 @@ class FileFacts:
 def has_uuid(uuid: str) -> bool:
     """Whether a file's `uuid` is its own, and not what old files and some writers leave."""
     return bool(uuid) and not uuid.startswith("00000000-0000")
+
+
+def refuse_copy(file: OpenFile, tree: str, seen: dict[tuple[str, str], str]) -> None:
+    """DifferentInputsError if the file is a byte copy of one that was `seen` before: (UUID, tree) → path."""
+    if not has_uuid(file.uuid):
+        return
+    first = seen.setdefault((file.uuid, tree), file.path)
+    if first != file.path:
+        raise DifferentInputsError(f"{file.path}: is a copy of {first}, its events would count twice; leave it out")
 
 
 def checksum(path: str) -> str:

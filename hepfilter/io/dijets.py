@@ -13,6 +13,7 @@ from hepfilter.events.books import Books, find_books
 from hepfilter.events.columns import as_column
 from hepfilter.events.dijet import DijetEvents, dijet_events
 from hepfilter.events.schemas import load_schema
+from hepfilter.io.checksum import refuse_copy
 from hepfilter.io.events import IS_SIGNAL, TRUTH_LABEL, find_tree
 from hepfilter.io.reading import Table, open_file
 from hepfilter.io.sources import Source
@@ -65,13 +66,16 @@ def read_dijets(
 ) -> DijetSample:
     """The dijet features of all events that have two fat jets of the collection `jets`.
 
-    SourceError if a file lacks one of its branches (pt, eta, phi, mass, tau1, tau2) or no event has two such jets.
+    SourceError if a file lacks one of its branches (pt, eta, phi, mass, tau1, tau2), is a copy of another, or if no
+    event has two such jets.
     """
     parts: list[DijetSample] = []
+    seen: dict[tuple[str, str], str] = {}
     for number, source in enumerate(sources):
         with open_file(source) as file:
             found = find_tree(file, tree=source.tree)
             tree = found.tree
+            refuse_copy(file, tree.name, seen)
             books = find_books(found.schema or load_schema(_CONVENTION), tree.branch_names)
             names = _branches(tree, jets, books)
             for start in range(0, tree.num_entries, _ENTRIES):

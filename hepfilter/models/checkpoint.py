@@ -51,9 +51,11 @@ def save(
 ) -> ModelMetadata:
     """Write `network` to `path`; the file appears complete or not at all. The same input gives the same bytes.
 
-    `provenance` and `calibration` are plain JSON data. OutputError if the folder cannot be written.
+    `provenance` and `calibration` are plain JSON data. OutputError if the folder cannot be written, CheckpointError if
+    weights are not finite.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    _refuse_not_finite(tensors, path)
     definition = network.definition.model_dump(mode="json")
     stated_hash = model_hash(definition, _as_arrays(tensors))
     content = {
@@ -95,11 +97,15 @@ def _network(metadata: ModelMetadata, tensors: Mapping[str, Tensor]) -> GraphNet
     """The network of the definition with these weights, which fit; CheckpointError if they are not finite."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(metadata.definition)
-    for name, value in tensors.items():
-        if not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"{metadata.path}: its tensor {name} is not finite; train it anew")
+    _refuse_not_finite(tensors, metadata.path)
     network.load_state_dict(dict(tensors))
     return network.eval()
+
+
+def _refuse_not_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    for name, value in tensors.items():
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{path}: its tensor {name} is not finite; train it anew, with a lower learning rate")
 
 
 def _refuse_misfits(metadata: ModelMetadata, tensors: Mapping[str, Tensor]) -> None:

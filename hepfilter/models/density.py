@@ -1,4 +1,4 @@
-"""Heads that say how unlike background an event is, from the frozen latent vector: higher is less like it.
+"""Heads that say how unlike background, or unlike it in nature, an event is, from the frozen latent vector.
 
 Every head first whitens the latent vector by mean and covariance of the background, so that no direction counts more
 for its scale. Directions in which background hardly varies are whitened as if it varied by `_FLOOR` of the most: what
@@ -14,7 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from hepfilter.config.model import FlowHead, HeadDefinition, ModelDefinition, SvddHead
+from hepfilter.config.model import FlowHead, HeadDefinition, ModelDefinition, RatioHead, SvddHead
 from hepfilter.errors import CheckpointError
 
 _FLOOR: Final = 1e-3
@@ -42,6 +42,8 @@ def _build(head: HeadDefinition, definition: ModelDefinition, latent_width: int)
         return Flow(latent_width, couplings=head.couplings, width=head.width)
     if isinstance(head, SvddHead):
         return Svdd(latent_width, width=head.width, layers=head.layers)
+    if isinstance(head, RatioHead):
+        return Ratio(latent_width, width=head.width, layers=head.layers)
     n_backgrounds = sum(not event_class.is_signal for event_class in definition.classes)
     return Mahalanobis(latent_width, 1 if head.mix == "nature" else n_backgrounds)
 
@@ -77,7 +79,15 @@ class LatentHead(nn.Module):
 
     @abstractmethod
     def score(self, whitened: Tensor) -> Tensor:
-        """[B] of whitened vectors [B, H]; its mean over background is what training makes small."""
+        """[B] of whitened vectors [B, H]."""
+
+    def loss(self, *mixes: tuple[Tensor, Tensor]) -> Tensor:
+        """What training makes small, of whitened vectors [n, H] and weights [n] of background in each mix of the head.
+
+        By default there is one mix, and the loss is the mean score.
+        """
+        ((whitened, weights),) = mixes
+        return (self.score(whitened) * weights).mean()
 
 
 class Coupling(nn.Module):
@@ -181,6 +191,31 @@ class Mahalanobis(LatentHead):
     def score(self, whitened: Tensor) -> Tensor:
         """Half the squared distance."""
         return 0.5 * (whitened.unsqueeze(1) - self.class_centres).square().sum(2).amin(1)
+
+
+class Ratio(LatentHead):
+    """ln of a ratio of two densities, by a classifier that tells them apart: K. Cranmer et al., arXiv:1506.02169."""
+
+    def __init__(self, latent_width: int, *, width: int, layers: int) -> None:
+        super().__init__(latent_width)
+        sizes = [latent_width, *[width] * layers]
+        hidden = (part for a, b in pairwise(sizes) for part in (nn.Linear(a, b), nn.ReLU()))
+        out = nn.Linear(width, 1)
+        nn.init.zeros_(out.weight)  # begins as equal densities
+        nn.init.zeros_(out.bias)
+        self.net = nn.Sequential(*hidden, out)
+
+    def score(self, whitened: Tensor) -> Tensor:
+        """ln of the density of the first mix over that of the second."""
+        log_ratio: Tensor = self.net(whitened).squeeze(1)
+        return log_ratio
+
+    def loss(self, *mixes: tuple[Tensor, Tensor]) -> Tensor:
+        """The cross-entropy of telling the second mix from the first."""
+        (above, above_weights), (below, below_weights) = mixes
+        softplus = nn.functional.softplus
+        loss: Tensor = (softplus(-self.score(above)) * above_weights).mean()
+        return loss + (softplus(self.score(below)) * below_weights).mean()
 
 
 def _moments(latent: Tensor, weights: Tensor, classes: Tensor, n_classes: int) -> tuple[Tensor, Tensor]:

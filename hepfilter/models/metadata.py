@@ -6,7 +6,7 @@ ever executed). The header's ``__metadata__`` holds under ``hepfilter`` a JSON t
 format_version  int; `FORMAT_VERSION` is the newest that is understood, older ones are migrated
 model_hash      BLAKE2b of definition and weights, see `model_hash`
 definition      graph specification, architecture, classes with their priors (`config.model.ModelDefinition`)
-provenance      how the weights came to be: plain data, for people
+provenance      how the weights came to be: plain data, for people but for what `Origin` reads
 calibration     score → background p-value as plain data, or null; not part of the model hash
 digest          BLAKE2b of the other keys, against damage
 """
@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
 
 from hepfilter.config.base import StrictModel, validate
 from hepfilter.config.files import is_file
@@ -27,6 +28,7 @@ from hepfilter.config.model import ModelDefinition
 from hepfilter.config.shipped import MODEL_SUFFIX
 from hepfilter.config.shipped import pretrained_models as pretrained_models
 from hepfilter.config.strict_json import parse_json
+from hepfilter.config.training import Split
 from hepfilter.errors import CheckpointError, ConfigError, nearest
 
 FORMAT_VERSION: Final = 1
@@ -50,6 +52,38 @@ class _Content(StrictModel):
 
 
 @dataclass(frozen=True)
+class Process:
+    """What a truth label means, and whether the model was trained on events of it."""
+
+    label: int
+    family: str
+    is_signal: bool
+    trained: bool
+
+
+class StatedTraining(StrictModel):
+    """What of its configuration a training has to tell: its `split`, and the simulation cards of its classes."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    split: Split | None = None
+    classes: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class Origin(StrictModel):
+    """What is read of a provenance; all that it may lack, and whatever else it says is for people.
+
+    `processes` are those that the training's configuration names; older trainings say `excluded_families` alone.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    training: StatedTraining = StatedTraining()
+    excluded_families: tuple[str, ...] = ()
+    processes: tuple[Process, ...] = ()
+
+
+@dataclass(frozen=True)
 class ModelMetadata:
     """The metadata of one checkpoint. `stated_definition` is the definition as it stands in the file, for the hash."""
 
@@ -65,6 +99,14 @@ class ModelMetadata:
     def name(self) -> str:
         """The file's name without suffix, by which a model that ships is known."""
         return self.path.name.removesuffix(MODEL_SUFFIX)
+
+    @property
+    def origin(self) -> Origin:
+        """What the provenance says of the training; CheckpointError if that is not what `hepfilter train` writes."""
+        try:
+            return validate(dict(self.provenance), Origin, where=f"{self.path}: provenance")
+        except ConfigError as error:
+            raise CheckpointError(f"{error}; save the model without that key, or train it anew") from error
 
 
 def metrics_path(model: Path) -> Path:

@@ -83,9 +83,9 @@ class GraphNetwork(nn.Module):
     def all_outputs(self, graphs: PaddedGraphs, *, workspace: Tensor | None = None) -> Tensor:
         """[B, classes + heads] float32 by the fast way: the logits, then the scores of the heads in their order."""
         latent = self.embed_padded(graphs, workspace=workspace)
-        return torch.cat([self.classify(latent), self.unlikeness(latent)], dim=1)
+        return torch.cat([self.classify(latent), self.head_scores(latent)], dim=1)
 
-    def unlikeness(self, latent: Tensor) -> Tensor:
+    def head_scores(self, latent: Tensor) -> Tensor:
         """[B, heads] float32 scores of the heads; always computed in float32."""
         with torch.autocast(latent.device.type, enabled=False):
             scores = [head(latent.float()) for head in self.heads.values()]

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepfilter.config.card import load_cards
+from hepfilter.config.training import Split
 from hepfilter.errors import TrainingError, UsageError
 from hepfilter.events.record import Events
 from hepfilter.graphs.reading import Progress, refuse_faulty_weights
-from hepfilter.io.checksum import file_facts
+from hepfilter.io.checksum import file_facts, refuse_copy
 from hepfilter.io.events import IS_SIGNAL, TRUTH_LABEL, find_events
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
@@ -77,12 +78,13 @@ def calibrate(
     Without `output` the model's own file is written anew. Background are the events of the cards `background`, or all
     that are not marked as signal; in files without truth all. Simulated events that the model may have been trained on
     (by their hash) are left out unless `trained_on`. Events count with their generator weights.
-    TrainingError if there is too little background, or weights are negative; OutputError or UsageError if the output
-    is there already and not `force`d, or is a model that ships.
+    TrainingError if there is too little background, or weights are negative or faulty; DifferentInputsError if a file
+    is a copy of another; OutputError or UsageError if the output is there already and not `force`d, or is a model that
+    ships.
     """
     scorer = Scorer(model, device=device)
     path = calibration_target(model, scorer.metadata, output, force=force)
-    split = None if trained_on else scorer.metadata.provenance.get("training", {}).get("split")
+    split = None if trained_on else scorer.metadata.origin.training.split
     labels = tuple(card.label for name in background for card in load_cards(name)) if background else None
     reader = _Background(scorer, labels, split)
     files = [reader.read(source, partial(progress, f"file {i + 1}")) for i, source in enumerate(sources)]
@@ -100,10 +102,11 @@ class _Background:
     have been trained on.
     """
 
-    def __init__(self, scorer: Scorer, labels: Sequence[int] | None, split: Mapping[str, Any] | None) -> None:
+    def __init__(self, scorer: Scorer, labels: Sequence[int] | None, split: Split | None) -> None:
         self._scorer, self._labels, self._split = scorer, labels, split
         self._scores: list[dict[str, NDArray[np.float32]]] = []
         self._weights: list[NDArray[np.float64]] = []
+        self._seen: dict[tuple[str, str], str] = {}
         self.left_out = 0
         self.not_background = 0
 
@@ -120,6 +123,7 @@ class _Background:
         with open_file(source) as file:
             found = find_events(file, tree=source.tree, wanted=self._scorer.collections)
             tree = found.tree
+            refuse_copy(file, tree.name, self._seen)
             truth = tuple(name for name in (TRUTH_LABEL, IS_SIGNAL) if name in tree.branch_names)
             if self._labels is not None and TRUTH_LABEL not in truth:
                 raise TrainingError(f"{source.path}: tree {tree.name} has no {TRUTH_LABEL} to know the cards by")
@@ -132,7 +136,7 @@ class _Background:
                 kept = self._choose(events, tree.arrays(truth, start, stop) if truth else {})
                 weights = np.ones(len(events)) if events.weight is None else events.weight
                 refuse_negative(weights[kept], where=f"{source.path}: tree {tree.name}")
-                refuse_faulty_weights(events, f"{source.path}: tree {tree.name}")
+                refuse_faulty_weights(weights, events.problems, f"{source.path}: tree {tree.name}")
                 self._scores.append(self._scorer.score_heads(events.record[kept]))
                 self._weights.append(np.asarray(weights[kept], np.float64))
                 progress(stop, tree.num_entries)
@@ -149,9 +153,9 @@ class _Background:
             background = np.ones(len(events), bool)
         kept = background
         if self._split is not None and truth:
-            who, seed = events.identity, int(self._split["seed"])
-            place = event_hash(who.run, who.luminosity_block, who.event, seed=seed, purpose="split")
-            kept = background & (place >= self._split["training"] + self._split["validation"])
+            who = events.identity
+            place = event_hash(who.run, who.luminosity_block, who.event, seed=self._split.seed, purpose="split")
+            kept = background & (place >= self._split.training + self._split.validation)
         self.left_out += int(np.count_nonzero(background & ~kept))
         self.not_background += int(np.count_nonzero(~background))
         return kept

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from hepfilter.errors import UsageError
+from hepfilter.graphs.reading import refuse_faulty_weights
 from hepfilter.io.score_file import read_scores
 from hepfilter.models.metadata import read_metadata
 from hepfilter.models.rewriting import write_calibration
@@ -33,6 +34,9 @@ def calibrate_stored(
     path = calibration_target(model, metadata, output, force=force)
     names = (INTEREST, *(head.name for head in metadata.definition.heads))
     refuse_negative(stored.weights, where=str(scores))
+    for number, file in enumerate(stored.facts.files):
+        weights = stored.weights[stored.starts[number] : stored.starts[number + 1]]
+        refuse_faulty_weights(weights, file.problems, f"{scores}: events of {file.path}")
     files = [{"path": Path(file.path).name, "uuid": file.uuid, "size": file.size} for file in stored.facts.files]
     said = {"files": files, "cards": [], "left_out": 0, "device_class": stored.facts.device_class}
     found = {name: stored.scores[name] for name in names}

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hepfilter import __version__
-from hepfilter.errors import SourceError
 from hepfilter.events.identity import Identity
-from hepfilter.io.checksum import file_facts, has_uuid
+from hepfilter.io.checksum import file_facts, refuse_copy
 from hepfilter.io.events import find_tree
 from hepfilter.io.own_branches import own_names
 from hepfilter.io.publishing import refuse_output
@@ -80,6 +79,7 @@ def score_files(
     scorer = Scorer(model, device=device)
     facts = _facts(scorer, model, found)
     files: list[ScoredFile] = []
+    seen: dict[tuple[str, str], str] = {}
 
     def report(now: int, total: int) -> None:
         before = sum(file.entries for file in files)
@@ -87,8 +87,7 @@ def score_files(
 
     with create_scores(output, scorer.names) as writer:
         for source in found.sources:
-            files.append(_score_file(source, scorer, writer, schema=schema, progress=report))
-            _refuse_copy(files)
+            files.append(_score_file(source, scorer, writer, seen, schema=schema, progress=report))
         facts = facts.model_copy(update={"files": tuple(files)})
         writer.finish(facts)
     return ScoreReport(str(output), output.stat().st_size, facts, time.perf_counter() - started)
@@ -100,14 +99,14 @@ def collect_scores(
     """The scores of all events of `sources`, in order, as records of float32 by the scorer's names; errors as above."""
     gathered = _Gathered(scorer.names)
     files: list[ScoredFile] = []
+    seen: dict[tuple[str, str], str] = {}
 
     def report(now: int, total: int) -> None:
         before = sum(file.entries for file in files)
         progress("scoring", before + now, before + total)
 
     for source in sources:
-        files.append(_score_file(source, scorer, gathered, schema=schema, progress=report))
-        _refuse_copy(files)
+        files.append(_score_file(source, scorer, gathered, seen, schema=schema, progress=report))
     return ak.zip({name: np.concatenate([np.empty(0, np.float32), *parts]) for name, parts in gathered.parts.items()})
 
 
@@ -161,12 +160,19 @@ def _facts(scorer: Scorer, model: str, found: Inputs) -> ScoreFacts:
 
 
 def _score_file(
-    source: Source, scorer: Scorer, writer: _Writer, *, schema: str | None, progress: Callable[[int, int], None]
+    source: Source,
+    scorer: Scorer,
+    writer: _Writer,
+    seen: dict[tuple[str, str], str],
+    *,
+    schema: str | None,
+    progress: Callable[[int, int], None],
 ) -> ScoredFile:
-    """Score one file; `progress` is called with (done, in all)."""
+    """Score one file that is no copy of those `seen`; `progress` is called with (done, in all)."""
     problems: Counter[str] = Counter()
     with open_file(source) as file:
         found = find_tree(file, tree=source.tree, schema=schema)
+        refuse_copy(file, found.tree.name, seen)
         events = found.bind(hidden=own_names(found.tree.branch_names), wanted=scorer.collections)
         tree, binding, facts = events.tree, events.binding, file_facts(file)
         writer.begin_file(source.path, facts.uuid, source.dataset)
@@ -192,11 +198,3 @@ def _score_file(
         absent=tuple(name for name in scorer.collections if name in binding.absent),
         warnings=binding.warnings,
     )
-
-
-def _refuse_copy(files: Sequence[ScoredFile]) -> None:
-    """SourceError if the last file is a copy of another."""
-    last = files[-1]
-    for file in files[:-1] if has_uuid(last.uuid) else ():
-        if (file.uuid, file.tree) == (last.uuid, last.tree):
-            raise SourceError(f"{last.path}: is a copy of {file.path}, its events would count twice; leave it out")

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from hepfilter.config.graph import Collection
-from hepfilter.config.model import ModelDefinition
+from hepfilter.config.model import EventClass, ModelDefinition
+from hepfilter.config.training import Fit
 from hepfilter.errors import TrainingError, nearest
 from hepfilter.events.observables import OBSERVABLES
 from hepfilter.graphs.labelled import LabelledEvents
@@ -173,6 +174,20 @@ def matched_weights(
     matched[~is_signal] = match.weights * weights[~is_signal].sum()
     matched[is_signal] *= match.in_reach
     return matched
+
+
+def training_weights(
+    data: LabelledEvents, target: NDArray[np.int64], classes: Sequence[EventClass], options: Fit
+) -> NDArray[np.float64]:
+    """[B] what events count in a fit: `balanced_weights`, and `matched_weights` of them where `options` reweight.
+
+    TrainingError as both say.
+    """
+    weights = balanced_weights(data, target, [c.name for c in classes], options.weight_power)
+    if options.reweight is None:
+        return weights
+    is_signal = np.array([c.is_signal for c in classes])[target]
+    return matched_weights(data, weights, is_signal, options.reweight.observable)
 
 
 def normalisation(data: LabelledEvents, definition: ModelDefinition) -> dict[str, tuple[Tensor, Tensor]]:

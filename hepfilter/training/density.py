@@ -2,26 +2,26 @@
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepfilter.config.training import HeadFit
+from hepfilter.config.model import Mix, ModelDefinition
+from hepfilter.config.training import Fit, HeadFit
 from hepfilter.errors import TrainingError
 from hepfilter.graphs.labelled import LabelledEvents
 from hepfilter.graphs.reading import Progress
 from hepfilter.models.density import LatentHead
 from hepfilter.models.device import choose_device
 from hepfilter.models.network import GraphNetwork
-from hepfilter.training.batches import balanced_weights
+from hepfilter.training.batches import balanced_weights, training_weights
 
 _EVENTS_AT_ONCE: Final = 1024
-
-Mix = Literal["classes", "nature"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class Background:
     classes: Tensor
 
 
+def refuse_weightless(definition: ModelDefinition, data: LabelledEvents, targets: NDArray[np.int64]) -> None:
+    """TrainingError if a head is to learn background as nature mixes it, and none of it has weight."""
+    heads = [head.name for head in definition.heads if "nature" in head.mixes]
+    is_signal = np.array([c.is_signal for c in definition.classes])
+    weights = data.weights[~is_signal[targets]]
+    if heads and len(weights) and not weights.any():
+        raise TrainingError(
+            f"head {heads[0]}: it learns background by the generator weights, which are all 0 in the training or "
+            "validation data; give events with weights, or leave out the head"
+        )
+
+
 def fit_heads(
     network: GraphNetwork,
     training: LabelledEvents,
@@ -40,34 +52,35 @@ def fit_heads(
     *,
     targets: tuple[NDArray[np.int64], NDArray[np.int64]],
     options: HeadFit,
-    weight_power: float = 0.0,
+    fit: Fit = Fit(),
     device: str = "auto",
     progress: Progress = lambda *_: None,
 ) -> None:
     """Fit every head of a trained network, in place; the same input and number of threads give the same on a CPU.
 
-    Background events are those whose `targets` are background classes. What they count for a head is what its `mix`
-    says: each class equally, within it events by their generator weight to `weight_power`; or all by their generator
-    weight. TrainingError if a class has no event, or a loss is not finite.
+    Background events are those whose `targets` are background classes. What they count for a head is what its `mixes`
+    say: the classes equally, within a class events by their generator weight to the power that `fit`, the network's,
+    says; or as in that fit, with its reweighting, and by the priors; or all by their generator weight. TrainingError if
+    a class has no event, or a loss is not finite.
     """
     if not network.heads:
         return
     place = choose_device(device)
     network.to(place)
     read = [
-        _LatentEvents(network, data, target, weight_power, place)
+        _LatentEvents(network, data, target, fit, place)
         for data, target in ((training, targets[0]), (validation, targets[1]))
     ]
     for definition in network.definition.heads:
         head = network.heads[definition.name]
         assert isinstance(head, LatentHead)
-        learnt, judging = (events.background(definition.mix) for events in read)
+        learnt, judging = ([events.background(mix) for mix in definition.mixes] for events in read)
         with torch.no_grad():
-            head.prepare(learnt.latent, learnt.weights, learnt.classes)
+            head.prepare(learnt[0].latent, learnt[0].weights, learnt[0].classes)
         if any(True for _ in head.parameters()):
             _fit(definition.name, head, learnt, judging, options=options, progress=progress)
         with torch.no_grad():
-            head.settle(learnt.latent, learnt.weights)
+            head.settle(learnt[0].latent, learnt[0].weights)
     network.cpu()
 
 
@@ -79,24 +92,28 @@ class _LatentEvents:
         network: GraphNetwork,
         data: LabelledEvents,
         target: NDArray[np.int64],
-        power: float,
+        fit: Fit,
         device: torch.device,
     ) -> None:
         classes = network.definition.classes
         numbers = np.cumsum([not c.is_signal for c in classes]) - 1
         chosen = ~np.array([c.is_signal for c in classes])[target]
         self._events, self._own = data.select(chosen), numbers[target[chosen]]
-        self._names = [c.name for c in classes if not c.is_signal]
-        self._power = power
+        self._classes = [c for c in classes if not c.is_signal]
+        self._balanced = balanced_weights(self._events, self._own, [c.name for c in self._classes], fit.weight_power)
+        reweighted = fit.reweight is not None
+        self._fitted = training_weights(data, target, classes, fit)[chosen] if reweighted else self._balanced
         self._latent = _latent(network, self._events, device)
 
     def background(self, mix: Mix) -> Background:
-        """As a head of this `mix` sees it."""
+        """As a head sees it that is fitted to this `mix`."""
+        weights, own = self._balanced, self._own
         if mix == "nature":
             raw = self._events.weights
-            weights, own = raw * (len(raw) / raw.sum()), np.zeros_like(self._own)
-        else:
-            weights, own = balanced_weights(self._events, self._own, self._names, self._power), self._own
+            weights, own = raw * (len(raw) / raw.sum()), np.zeros_like(own)
+        elif mix == "priors":
+            weights = self._fitted * np.array([c.prior for c in self._classes])[own]
+            weights /= weights.mean()
         device = self._latent.device
         return Background(
             self._latent, torch.from_numpy(weights.astype(np.float32)).to(device), torch.from_numpy(own).to(device)
@@ -116,13 +133,20 @@ def _latent(network: GraphNetwork, events: LabelledEvents, device: torch.device)
 
 
 def _fit(
-    name: str, head: LatentHead, training: Background, validation: Background, *, options: HeadFit, progress: Progress
+    name: str,
+    head: LatentHead,
+    training: Sequence[Background],
+    validation: Sequence[Background],
+    *,
+    options: HeadFit,
+    progress: Progress,
 ) -> None:
-    """Minimise the head's mean score of background; keep the epoch that is best on the validation events.
+    """Minimise the head's loss of the mixes of background; keep the epoch that is best on the validation events.
 
     Events are drawn by their weights, so that few heavy ones do not make the steps jump.
     """
-    whitened, judged = (head.whitened(part.latent) for part in (training, validation))
+    # all mixes are of the same events
+    whitened, judged = (head.whitened(parts[0].latent) for parts in (training, validation))
     generator = torch.Generator().manual_seed(options.seed)
     head.requires_grad_(True)
     optimizer = torch.optim.AdamW(head.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
@@ -130,15 +154,16 @@ def _fit(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     best, best_weights, since = math.inf, copy.deepcopy(head.state_dict()), 0
     for epoch in range(options.epochs):
-        for events in _drawn(training.weights, generator).split(options.batch_size):  # type: ignore[no-untyped-call]
+        order = torch.stack([_drawn(part.weights, generator) for part in training])
+        for events in order.split(options.batch_size, dim=1):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            drawn = whitened[events]
-            _loss(head, drawn, torch.ones_like(drawn[:, 0]), options.noise, generator).backward()  # type: ignore[no-untyped-call]
+            drawn = [(whitened[places], torch.ones(len(places), device=whitened.device)) for places in events]
+            _loss(head, drawn, options.noise, generator).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
         with torch.no_grad():
             fixed = torch.Generator().manual_seed(options.seed)
-            loss = float(_loss(head, judged, validation.weights, options.noise, fixed))
+            loss = float(_loss(head, [(judged, part.weights) for part in validation], options.noise, fixed))
         progress(f"head {name}", epoch + 1, options.epochs)
         since = 0 if loss < best else since + 1
         if loss < best:
@@ -160,8 +185,10 @@ def _drawn(weights: Tensor, generator: torch.Generator) -> Tensor:
     return torch.searchsorted(edges, places).clamp_max(len(weights) - 1)
 
 
-def _loss(head: LatentHead, whitened: Tensor, weights: Tensor, noise: float, generator: torch.Generator) -> Tensor:
-    """The weighted mean score, with noise on the input."""
-    added = noise * torch.randn(whitened.shape, generator=generator).to(whitened.device)
-    loss: Tensor = (head.score(whitened + added) * weights).mean()
-    return loss
+def _loss(head: LatentHead, mixes: Sequence[tuple[Tensor, Tensor]], noise: float, generator: torch.Generator) -> Tensor:
+    """The head's loss, with noise on the input."""
+
+    def shaken(whitened: Tensor) -> Tensor:
+        return whitened + noise * torch.randn(whitened.shape, generator=generator).to(whitened.device)
+
+    return head.loss(*((shaken(whitened), weights) for whitened, weights in mixes))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from hepfilter.config.model import EventClass
 from hepfilter.config.training import Fit
 from hepfilter.errors import TrainingError
 from hepfilter.evaluation.confusion import Confusion, confusion
@@ -16,7 +17,7 @@ from hepfilter.graphs.cache import CachedGraphs
 from hepfilter.graphs.labelled import SplitData
 from hepfilter.graphs.reading import Progress
 from hepfilter.scoring.scorer import Scorer
-from hepfilter.training.batches import balanced_weights, matched_weights
+from hepfilter.training.batches import training_weights
 from hepfilter.training.classes import UNSEEN, TrainingClass, targets
 
 
@@ -92,7 +93,7 @@ def diagnose(
     used = (targets(test.labels, classes) != UNSEEN) & (raw > 0)
     seen = test.select(used)
     wanted = targets(seen.labels, classes)
-    weights = _weights(seen, wanted, np.array([one.is_signal for one in definition.classes]), options)
+    weights = _weights(seen, wanted, definition.classes, options)
     if weights is None:
         return Diagnosis(confused, (), None)
     reliable = class_reliabilities(
@@ -107,17 +108,14 @@ def diagnose(
 
 
 def _weights(
-    data: CachedGraphs, target: NDArray[np.int64], is_signal: NDArray[np.bool_], options: Fit
+    data: CachedGraphs, target: NDArray[np.int64], classes: Sequence[EventClass], options: Fit
 ) -> NDArray[np.float64] | None:
     """[B] as in the fit, for the classes that there are; None where the fit's own cannot be had."""
-    signal = is_signal[target]
-    if signal.all() or not signal.any():
+    numbers, position = np.unique(target, return_inverse=True)
+    present = [classes[number] for number in numbers]
+    if len({one.is_signal for one in present}) < 2:
         return None
-    present, position = np.unique(target, return_inverse=True)
-    weights = balanced_weights(data, position, list(map(str, present)), options.weight_power)
-    if options.reweight is None:
-        return weights
     try:
-        return matched_weights(data, weights, signal, options.reweight.observable)
+        return training_weights(data, position, present, options)
     except TrainingError:
         return None  # no signal has background as hard: in the test there is less of it than in the training

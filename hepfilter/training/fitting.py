@@ -25,10 +25,9 @@ from hepfilter.training.batches import (
     Batch,
     BatchOrder,
     EventBatches,
-    balanced_weights,
     load_batches,
-    matched_weights,
     normalisation,
+    training_weights,
 )
 from hepfilter.training.history import Epoch, Fitted, History
 from hepfilter.training.learning_rate import find_learning_rate
@@ -130,12 +129,7 @@ def _weighted_parts(
     options: Fit,
 ) -> tuple[_Part, _Part]:
     """Every class counts equally; the spectrum of the background is matched to that of signal, in either part."""
-    names = [event_class.name for event_class in definition.classes]
-    weights = [balanced_weights(*both, names, options.weight_power) for both in zip(data, targets, strict=True)]
-    if options.reweight is not None:
-        signal = np.array([event_class.is_signal for event_class in definition.classes])
-        observable = options.reweight.observable
-        weights = [matched_weights(data[i], weights[i], signal[targets[i]], observable) for i in range(2)]
+    weights = [training_weights(*both, definition.classes, options) for both in zip(data, targets, strict=True)]
     training, validation = (_Part(data[i], targets[i], weights[i], shuffled=i == 0) for i in range(2))
     return training, validation
 

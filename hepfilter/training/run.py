@@ -1,5 +1,6 @@
 """A whole training: read, split, fit, save, and say on unseen events how good it is."""
 
+import glob
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from hepfilter import __version__
 from hepfilter.config.card import cards_of_label
@@ -21,17 +23,20 @@ from hepfilter.graphs.cache import CachedGraphs
 from hepfilter.graphs.caching import open_events
 from hepfilter.graphs.labelled import Events, LabelledEvents, split_data
 from hepfilter.graphs.reading import Progress
+from hepfilter.io.publishing import remove_unfinished
 from hepfilter.io.sources import Source
+from hepfilter.models.architectures import build_network
 from hepfilter.models.checkpoint import save
 from hepfilter.models.metadata import metrics_path
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.shown import Shown
 from hepfilter.training.classes import UNSEEN, TrainingClass, event_classes, processes, targets, training_classes
-from hepfilter.training.density import fit_heads
+from hepfilter.training.density import fit_heads, refuse_weightless
 from hepfilter.training.devices import refuse_missing_devices
 from hepfilter.training.diagnosis import ClassEvents, Diagnosis, class_events, diagnose
 from hepfilter.training.fitting import Surroundings, fit
 from hepfilter.training.history import Epoch, Fitted
+from hepfilter.wording import counted
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class TrainingReport(Shown):
 
     `training` is its configuration as plain data. `families`, and their `summaries`, are the results of the test, in
     the physical mix and hardness-matched; `distributions` are of the model's own scores, `diagnosis` of its classes.
+    `seconds` are those of this run alone where the training was `resumed`.
     """
 
     hepfilter: str
@@ -57,6 +63,7 @@ class TrainingReport(Shown):
     distributions: tuple[ScoreDistribution, ...]
     diagnosis: Diagnosis
     seconds: float
+    resumed: bool
 
 
 def train(
@@ -80,7 +87,7 @@ def train(
     With `resume` a training to this output that was ended goes on where its last whole epoch ended. `logs` is a folder
     for TensorBoard; `told` hears of each epoch. Metrics of an earlier model at `output` (`metrics_path`) are removed
     before the new one appears. On several devices all processes but the first end in here. TrainingError tells what is
-    wrong with the data, UsageError which devices are not there.
+    wrong with the data, UsageError which devices are not there, CheckpointError which network cannot be built.
     """
     started = time.perf_counter()
     # before any file is read: a wrong name in the configuration is told at once
@@ -92,6 +99,12 @@ def train(
         classes=event_classes(classes),
         heads=config.heads,
     )
+    with torch.random.fork_rng(devices=[]):
+        build_network(definition)
+    if logs is not None:
+        _make_folder(logs)
+    for path in (output, state_path(output), metrics_path(output)):
+        remove_unfinished(path.parent, glob.escape(path.name))
     plan = _Plan(config, classes, definition, device)
     around = Surroundings(state_path(output), resume, logs, progress, told)
     with open_events(
@@ -119,12 +132,18 @@ def _train(plan: _Plan, data: CachedGraphs, output: Path, around: Surroundings, 
     """As `train`, with the events at hand."""
     _refuse_unknown_labels(data, plan.classes)
     parts = split_data(data, plan.config.split)
+    if len(parts.test) == 0:
+        raise TrainingError(
+            f"the split leaves none of {counted(len(data), 'event')} to test on; simulate more, or make split.training "
+            "and split.validation smaller"
+        )
     trained = (_seen(parts.training, plan.classes), _seen(parts.validation, plan.classes))
+    resumed = around.resume and state_path(output).exists()
     fitted = _fitted(plan, trained, around)
     _remove(metrics_path(output))
     metadata = save(fitted.network, output, provenance=_provenance(plan, trained, fitted))
-    _remove(state_path(output))
     tested = _tested(Scorer(output, device="cpu"), parts.test, plan, around.progress)
+    _remove(state_path(output))
     return TrainingReport(
         hepfilter=__version__,
         model=output,
@@ -141,6 +160,7 @@ def _train(plan: _Plan, data: CachedGraphs, output: Path, around: Surroundings, 
         distributions=tested.distributions,
         diagnosis=tested.diagnosis,
         seconds=time.perf_counter() - started,
+        resumed=resumed,
     )
 
 
@@ -170,17 +190,27 @@ def _fitted(plan: _Plan, trained: tuple[CachedGraphs, CachedGraphs], around: Sur
     """The network, and after it its heads, fitted to the training and validation events."""
     options = plan.config.fit
     wanted = targets(trained[0].labels, plan.classes), targets(trained[1].labels, plan.classes)
+    for part in zip(trained, wanted, strict=True):
+        refuse_weightless(plan.definition, *part)
     fitted = fit(plan.definition, *trained, targets=wanted, options=options, device=plan.device, around=around)
     fit_heads(
         fitted.network,
         *trained,
         targets=wanted,
         options=plan.config.head_fit,
-        weight_power=options.weight_power,
+        fit=options,
         device=plan.device,
         progress=around.progress,
     )
     return fitted
+
+
+def _make_folder(logs: Path) -> None:
+    """OutputError if there can be no such folder."""
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{logs}: cannot be a folder for logs: {error.strerror}; give another") from error
 
 
 def _remove(path: Path) -> None:

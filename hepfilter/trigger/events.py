@@ -1,5 +1,6 @@
 """What a trigger decides on: of each event who it is, what the model says of it, and which conditions it fulfils."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -72,3 +73,10 @@ def interesting(column: str, values: NDArray[np.floating[Any]]) -> NDArray[np.fl
         return doubles
     rounded: NDArray[np.float64] = np.rint(-np.log(np.maximum(doubles, _SMALLEST)) / _STEP) * _STEP + 0.0
     return rounded
+
+
+def told_threshold(column: str, threshold: float) -> str:
+    """What a column must be at a threshold on `interesting` of it: ``interest ≥ 3.3730``, ``combined ≤ 0.01``."""
+    if column in P_VALUES:
+        return f"{column} ≤ {math.exp(-threshold):.4g}"
+    return f"{column} ≥ {threshold:.4f}"

@@ -82,10 +82,20 @@ def _obstacle(sample: TriggerEvents) -> str:
     if not len(sample):
         return "there are no events outside the blind regions; thresholds need a sample"
     for amounts in (sample.weights, sample.hertz):
-        if amounts is not None and not bool((amounts >= 0).all() and 0 < amounts.sum() < math.inf):
-            what = "weights of events are negative, not finite or all 0, of which no rates are made"
-            return f"{what}; give an LO sample (a skim needs none where all thresholds are stated)"
+        if amounts is not None and (wrong := _wrong(amounts)):
+            remedy = "give an LO sample, or state all thresholds in the menu: a skim then needs no sample"
+            return f"{wrong}, of which no rates are made; {remedy}"
     return ""
+
+
+def _wrong(amounts: Values) -> str:
+    """Why weights are those of no rate; empty if they are."""
+    if not np.isfinite(amounts.sum()):
+        return "weights of events are not finite"
+    negative = int(np.count_nonzero(amounts < 0))
+    if negative:
+        return f"{negative:,} of {counted(len(amounts), 'weight')} of events are negative"
+    return "" if amounts.any() else "all weights of events are 0"
 
 
 def _stated(path: PathDefinition) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from hepfilter.visual import separation_charts as charts
 from hepfilter.visual.diagnosis_sections import OLDER, Metrics
 from hepfilter.visual.page import Block, Cell, Chart, Folded, Section, Table, Text
-from hepfilter.wording import MEASURE_NAMES
+from hepfilter.wording import MEASURE_NAMES, calibrated_with
 
 
 def separation_sections(metrics: Metrics, heads: Sequence[str]) -> Iterator[Section]:
@@ -138,10 +138,9 @@ def pvalue_blocks(results: Metrics) -> Iterator[Block]:
     """Whether the p-values of a calibrated model hold."""
     checks = results["calibration"]
     if results["calibrated_on"]:
-        told = (
-            f"{results['calibrated_on'][0]}: the model was calibrated with it; check the calibration on other events."
-        )
-        yield Text(told, warning=True)
+        yield Text(calibrated_with(results["calibrated_on"][0], checked=bool(checks)) + ".", warning=not checks)
+    if not checks:
+        return
     told = "The share of background with at most this p-value over the p-value, with its 68 % interval: 1 is right."
     yield Chart(charts.pvalues_chart(checks), "Calibration of the p-values", told)
     columns = ["score", "effective events", "largest distance", "95 % of calibrated samples stay below"]

@@ -80,7 +80,7 @@ def evaluation_page(results: Metrics) -> Page:
     calibration: list[Block] = [
         Text(Markup("The model is not calibrated; <code>hepfilter calibrate</code> makes p-values of its scores."))
     ]
-    if results["calibration"]:
+    if results["calibration"] or results["calibrated_on"]:
         calibration = list(pvalue_blocks(results))
     part = "the test part of its training's split" if results["part"] == "test" else "all events given"
     sections = (
@@ -106,10 +106,11 @@ def _training_tiles(metrics: Metrics) -> Tiles:
     epochs, best = metrics["epochs"], metrics["best_epoch"]
     seen = [family for family in metrics["families"] if family["seen"]]
     aucs = [auc for f in seen if (auc := f["matched"]["by_score"]["interest"]["auc"]) is not None]
+    since = " since it was resumed" if metrics.get("resumed") else ""
     tiles = [
         Tile(f"{epochs[best]['validation_loss']:.4f}", "validation loss", f"epoch {best + 1} of {len(epochs)}"),
         Tile(f"{metrics['events']['training']:,}", "training events", f"{metrics['events']['test']:,} to test on"),
-        Tile(f"{metrics['parameters']:,}", "parameters", f"trained and tested in {lasting(metrics['seconds'])}"),
+        Tile(f"{metrics['parameters']:,}", "parameters", f"trained and tested in {lasting(metrics['seconds'])}{since}"),
     ]
     if aucs:
         note = f"{counted(len(aucs), 'family')} trained on, hardness-matched"

@@ -71,7 +71,7 @@ def test_scores_are_those_of_the_file_to_the_bit(generated, untrained_model):
 def test_scores_of_real_files_are_those_of_the_file_to_the_bit(shared_data, name):
     path = shared_data / f"{name}.root"
     expected = bits(hepfilter.score(path))
-    assert set(expected) == {"interest", "rarity", "pvalue", "combined"}
+    assert set(expected) == {"interest", "rarity", "scarcity", "pvalue", "combined"}
     for way, events in held(path, "virtual").items():
         assert bits(hepfilter.score(events)) == expected, way
 
@@ -150,7 +150,7 @@ def test_what_the_array_lacks_is_told(generated, untrained_model):
     [
         (lambda events: Filter()(events), UsageError, "decides nothing"),
         (lambda events: Filter(keep="1%", threshold=1.0), UsageError, "one of them"),
-        (lambda events: Filter(menu="discovery"), UsageError, "rates lock discovery"),
+        (lambda events: Filter(menu="discovery"), UsageError, "rates lock discovery FILE"),
         (lambda events: Filter().decide(events), UsageError, "menu="),
         (lambda events: Filter().scores([1, 2]), UsageError, "awkward array, not builtins.list"),
         (lambda events: Filter().scores(ak.Array([1.0, 2.0])), UsageError, "no fields"),

@@ -106,6 +106,7 @@ def test_a_file_shows_what_is_in_it(tmp_path):
     cells = Cells(file._repr_html_())
     assert {"Events", "Runs", "jet", "muon", "60"} <= set(cells.of("td"))
     assert len(file) == 60 and repr(file) == f"EventFile({str(path)!r})"
+    assert "muon" in hepfilter.as_text(file)
     record = file.events(10, 40)
     assert len(record) == 30 and {"jet", "met"} <= set(record.fields)
     with pytest.raises(hepfilter.errors.UsageError, match="2 files"):

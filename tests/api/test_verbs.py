@@ -15,7 +15,7 @@ import hepfilter
 from hepfilter.cli import skim_options
 from hepfilter.cli.app import run
 from hepfilter.cli.skim import skim as skim_command
-from hepfilter.errors import OutputError, UsageError
+from hepfilter.errors import OutputError, SourceError, UsageError
 from hepfilter.io.score_file import read_scores
 from hepfilter.skim.recipe import Recipe, make_recipe
 from tests.fat_jets import write_fat_jets
@@ -126,6 +126,22 @@ def test_rates_and_locks_are_those_of_the_command_line(tmp_path, capsys):
     assert run(["rates", "lock", *words, "-o", str(tmp_path / "b.lock")]) == 0
     assert (tmp_path / "a.lock").read_text() == (tmp_path / "b.lock").read_text()
     assert locked.trigger.frozen is not None
+
+
+def test_a_training_removes_no_metrics_that_it_was_not_told_to(tmp_path):
+    metrics = tmp_path / "m.metrics.json"
+    metrics.write_text("{}")
+    with pytest.raises(OutputError, match=r"m\.metrics\.json: exists"):
+        hepfilter.train("interest-objects", tmp_path / "none.root", tmp_path / "m.safetensors")
+    with pytest.raises(SourceError, match=r"none\.root: no such file"):
+        hepfilter.train("interest-objects", tmp_path / "none.root", tmp_path / "m.safetensors", force=True)
+    assert metrics.read_text() == "{}"
+
+
+def test_a_hunt_by_no_method_is_refused(tmp_path):
+    path = write_fat_jets(tmp_path / "jets.root", 20, 2)
+    with pytest.raises(UsageError, match="no method 'Template'; methods: cwola, template; nearest: template"):
+        hepfilter.hunt(path, signal_region=(3300, 3700), sidebands=(2800, 4300), method="Template")
 
 
 def test_a_hunt_is_that_of_the_command_line(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import pytest
 import uproot
 
 from hepfilter.cli.app import run
+from hepfilter.cli.skim import print_report
+from hepfilter.cli.terminal import stdout
 from hepfilter.io.writing import Column, create_root
+from hepfilter.models.checkpoint import load, save
 from hepfilter.models.metadata import read_metadata
 from hepfilter.scoring.scorer import Scorer
+from hepfilter.skim.report import CutflowStep, FileCount, OutputCount, SkimReport
+from tests.nano import make_nano
 from tests.scoring.test_calibration import save_with_heads
 from tests.training.simulated import write_sample
 
@@ -93,8 +99,6 @@ def test_scores_that_are_stored(
 def test_events_of_the_training_are_left_out(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from hepfilter.models.checkpoint import load, save
-
     split = {"training": 0.5, "validation": 0.1, "seed": 1}
     save(
         load(folder / "raw.safetensors").network, tmp_path / "t.safetensors", provenance={"training": {"split": split}}
@@ -140,10 +144,54 @@ def test_signals_are_known_by_their_mark(
     assert (report["events"], report["not_background"]) == (400, 200)
 
 
+def test_weights_that_the_file_of_scores_tells_to_be_faulty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has 0 for them; from the events themselves they are refused too."""
+    model = save_with_heads(tmp_path / "m.safetensors")
+    bad = np.array([np.nan, np.inf], np.float32)
+    make_nano(tmp_path / "good.root", 150)
+    make_nano(tmp_path / "bad.root", 150, seed=1, first_event=1000, plant={"genWeight": bad})
+    assert run_in(tmp_path, monkeypatch, "score", "good.root", "bad.root", "--model", str(model), "-o", "s.root") == 0
+    capsys.readouterr()
+    for arguments, where in (
+        (["--scores", "s.root"], "s.root: events of bad.root"),
+        (["bad.root"], "bad.root: tree E"),
+    ):
+        assert run_in(tmp_path, monkeypatch, "calibrate", str(model), *arguments, "-o", "n.safetensors") == 1
+        told = capsys.readouterr().err
+        assert f"{where}" in told and "weight: non-finite, in 2 events" in told and told.count("\n") == 1
+    monkeypatch.setattr("hepfilter.graphs.reading._HEAVIEST", 0.1)
+    assert run_in(tmp_path, monkeypatch, "calibrate", str(model), "--scores", "s.root", "-o", "n.safetensors") == 1
+    assert (
+        "s.root: events of good.root: 150 events with generator weights such as 0.5; scale" in capsys.readouterr().err
+    )
+    assert run_in(tmp_path, monkeypatch, "calibrate", str(model), "good.root", "-o", "n.safetensors") == 1
+    assert "good.root: tree Events: 150 events with generator weights such as 0.5; scale" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("split", ["half", 7, {"seed": "x"}, {"training": 0.9, "validation": 0.5}])
+def test_a_provenance_that_tells_no_split_is_one_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], split: object
+) -> None:
+    network = load(folder / "raw.safetensors").network
+    save(network, tmp_path / "t.safetensors", provenance={"training": {"split": split}})
+    arguments = ["calibrate", str(tmp_path / "t.safetensors"), "s.root", *BACKGROUND]
+    assert run_in(folder, monkeypatch, *arguments) == 1
+    told = capsys.readouterr().err
+    assert "t.safetensors: provenance: " in told and "training.split" in told and told.count("\n") == 1
+    assert run_in(folder, monkeypatch, *arguments, "--trained-on") == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["raw.safetensors", "s.root"], 1, "--background CARD"),
+        (
+            ["raw.safetensors", "s.root", "copy.root", *BACKGROUND, "-o", "n.safetensors"],
+            1,
+            "copy.root: is a copy of s",
+        ),
         (["raw.safetensors", "s.root", "--background", "no_card"], 1, "no_card"),
         (["raw.safetensors", "s.root", "--background", "zjets"], 1, "0 effective background events; at least 100"),
         (["interest-objects", "s.root", *BACKGROUND], 2, "ships with the package"),
@@ -157,6 +205,8 @@ def test_faults_are_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     arguments: list[str], code: int, message: str,
 ) -> None:  # fmt: skip
+    if "copy.root" in arguments:
+        shutil.copy(folder / "s.root", folder / "copy.root")
     if "negative.root" in arguments:
         write_sample(folder / "negative.root", events_each=60, weight_sign=-1.0)
     before = {path: path.read_bytes() for path in folder.glob("*.safetensors")}
@@ -250,3 +300,16 @@ def test_outputs_from_before_there_were_heads_have_the_interest_alone() -> None:
     assert [Part({}, recipe, (), (), 0).scores for recipe in (scored, by_hand)] == [("interest",), ()]
     later = Part({"scores": ["interest", "density"], "calibration_hash": "abc"}, scored, (), (), 0)
     assert (later.scores, later.calibration_hash) == (("interest", "density"), "abc")
+
+
+@pytest.mark.parametrize("menu", ["", "my-menu"])
+def test_a_skim_says_where_p_values_are_extrapolated_with_a_menu_too(
+    menu: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = FileCount("a.root", None, "", "Events", "", 1, "", 9, (CutflowStep("read", 9, None),))
+    report = SkimReport(
+        (count,), outputs=(OutputCount("out.root", 0, (0,)),), model="m", model_hash="1" * 32, menu=menu
+    )
+    report = replace(report, calibration_hash="2" * 32, extrapolated_below={"combined": 0.0123})
+    print_report(report, stdout())
+    assert "combined (calibration 222222222222): extrapolated below 0.0123" in capsys.readouterr().out

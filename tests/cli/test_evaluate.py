@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hepfilter.cli.app import run
+from hepfilter.models.checkpoint import load, save
 from tests.training.simulated import write_sample
 
 
@@ -24,6 +25,46 @@ def test_tables(sample: Path, untrained_model: Path, capsys: pytest.CaptureFixtu
         assert title in shown
     for name in ("dijet", "dilepton", "multiplicity", "energy scale +5%", "no muon"):
         assert name in shown
+
+
+def test_too_few_for_injections(tmp_path: Path, untrained_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample = write_sample(tmp_path / "few.root", events_each=100)
+    assert run(["evaluate", str(untrained_model), str(sample), "--device", "cpu", "--no-shifts"]) == 0
+    shown = capsys.readouterr().out
+    assert "no injection: fewer than 10 (effective) background events" in shown
+    assert "median significance" not in shown
+
+
+@pytest.mark.parametrize(
+    ("provenance", "key"),
+    [
+        ({"training": "by hand"}, "training"),
+        ({"training": {"split": {"seed": "x", "training": 2}}}, "training.split"),
+        ({"training": {"classes": ["qcd"]}}, "training.classes"),
+        ({"processes": [{"a": 1}]}, "processes.0"),
+        ({"excluded_families": 5}, "excluded_families"),
+    ],
+)
+def test_a_provenance_that_no_training_writes_is_one_line(
+    sample: Path, untrained_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    provenance: dict[str, object], key: str,
+) -> None:  # fmt: skip
+    save(load(untrained_model).network, tmp_path / "m.safetensors", provenance=provenance)
+    assert run(["evaluate", str(tmp_path / "m.safetensors"), str(sample), "--device", "cpu"]) == 1
+    told = capsys.readouterr().err
+    assert f"m.safetensors: provenance: key '{key}" in told
+    assert told.endswith("; save the model without that key, or train it anew\n") and told.count("\n") == 1
+
+
+def test_the_seed_of_a_split_is_enough(
+    sample: Path, untrained_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = {"note": "free text", "training": {"where": "here", "split": {"seed": 1}}}
+    save(load(untrained_model).network, tmp_path / "m.safetensors", provenance=told)
+    arguments = [str(tmp_path / "m.safetensors"), str(sample), "--device", "cpu"]
+    assert run(["evaluate", *arguments, "--no-shifts"]) == 0
+    assert "test part of its training's split" in capsys.readouterr().out
+    assert run(["calibrate", *arguments, "--background", "qcd@200"]) == 0
 
 
 def test_json_and_plots(sample: Path, untrained_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ def test_checkpoint_metrics_and_table(folder: Path, capsys: pytest.CaptureFixtur
     shown = told.out
     assert "dijet" in shown
     assert "dilepton" in shown
+    assert re.search(r"^trained and tested in \d+ s$", shown, re.MULTILINE)
     assert re.fullmatch(r"hepfilter: epoch 1: training loss \d\.\d{4}, validation loss \d\.\d{4}\n", told.err)
     metrics = json.loads((folder / "m.metrics.json").read_text(encoding="utf-8"))
     assert metrics["model_hash"] == read_metadata(model).model_hash
@@ -59,16 +60,43 @@ def test_a_cache_is_made_used_and_a_source(folder: Path, capsys: pytest.CaptureF
 
 @lines_on_stderr()
 def test_the_state_of_a_training_that_was_ended_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    state = state_path(tmp_path / "m.safetensors")
-    with pytest.raises(SystemExit), state_told(state, resume=False):
+    output = tmp_path / "m.safetensors"
+    state = state_path(output)
+    with pytest.raises(SystemExit), state_told(output, resume=False):
         state.touch()
         raise SystemExit(130)
     assert "m.resume.safetensors has the state after the last whole epoch: --resume goes on" in capsys.readouterr().err
-    with pytest.raises(SystemExit), state_told(state, resume=True):
+    with pytest.raises(SystemExit), state_told(output, resume=True):
         raise SystemExit(0)  # a process beside the first
     assert capsys.readouterr().err == ""
-    with state_told(state, resume=False):
+    with state_told(output, resume=False):
         assert "m.resume.safetensors, of a training that was ended, is replaced" in capsys.readouterr().err
+
+
+def test_a_training_ended_in_its_test_says_so_and_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, page = folder / "ended.safetensors", folder / "ended.html"
+    arguments = ["train", str(folder / "small.yaml"), "--epochs", "1", "--device", "cpu", "-o", str(model)]
+    arguments += ["--data", str(folder / "s.root")]
+
+    def ended(*_: object) -> None:
+        raise SystemExit(130)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hepfilter.training.run._tested", ended)
+        assert run(arguments) == 130
+    before = model.read_bytes()
+    _, told = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"hepfilter: .*/ended\.safetensors has no metrics; .*: --resume --force goes on", told)
+    assert run([*arguments, "--resume", "--force", "--report", str(page)]) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""  # no epoch was left
+    assert re.search(r"^trained and tested in \d+ s since it was resumed$", shown.out, re.MULTILINE)
+    assert "since it was resumed" in page.read_text(encoding="utf-8")
+    assert model.read_bytes() == before
+    assert json.loads((folder / "ended.metrics.json").read_text(encoding="utf-8"))["resumed"]
+    assert not state_path(model).exists()
 
 
 def test_a_damaged_cache_is_made_again_and_said_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,6 +131,7 @@ def test_a_damaged_cache_is_made_again_and_said_so(folder: Path, capsys: pytest.
         (["--data", "no.root", "-o", "bad"], 2, "bad: is no name for a model"),
         (["--data", "no.root", "-o", "taken.safetensors"], 1, "taken.metrics.json: exists; give another name with -o"),
         (["--data", "no.root", "--report", "taken.html"], 1, "taken.html: exists"),
+        (["--data", "empty.root", "--logs", "taken.html"], 1, "taken.html: cannot be a folder for logs: File exists"),
     ],
 )
 def test_faults_are_one_line(

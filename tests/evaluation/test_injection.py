@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hepfilter.evaluation.distributions import score_distributions
 from hepfilter.evaluation.injection import _Draws, _significance, injection_scans
 from hepfilter.statistics.significance import on_off_excess
 from tests.evaluation.generated import make_events
@@ -40,7 +41,10 @@ def test_what_is_injected_shows() -> None:
 def test_the_significance_is_that_of_the_counts() -> None:
     one = np.array([100.0])
     found = _significance(_Draws(one, one, one, one, one, ratio=1.0), np.array([30.0]))
-    assert found[0] == pytest.approx(on_off_excess(np.ones(130), np.ones(100), ratio=1.0).significance)
+    expected = on_off_excess(np.ones(130), np.ones(100), ratio=1.0, ends_with_off=True)
+    assert found[0] == pytest.approx(expected.significance)
+    # the threshold is the k-th highest score of one half: k of the other above it are as likely as not
+    assert _significance(_Draws(one, one, one, one, one, ratio=1.0), np.zeros(1))[0] == pytest.approx(0)
 
 
 def test_the_unit_of_weight_does_not_matter() -> None:
@@ -50,6 +54,16 @@ def test_the_unit_of_weight_does_not_matter() -> None:
     for point, same in zip(first, other, strict=True):
         assert same.significance.mean == pytest.approx(point.significance.mean)
         assert same.excess.mean == pytest.approx(point.excess.mean)
+
+
+@pytest.mark.filterwarnings("error")
+def test_background_without_weight_gives_no_scan_and_no_share() -> None:
+    events = make_events(5_000, 100)
+    events = replace(events, weights=np.where(events.background, 0.0, events.weights))
+    assert injection_scans(events, ["interest"], n_draws=5) == ()
+    (found,) = score_distributions(events, ("interest",))
+    assert set(found.background) == {0.0}
+    assert sum(found.families["dijet"]) == pytest.approx(1)
 
 
 def test_a_blind_score_finds_nothing() -> None:

@@ -1,15 +1,20 @@
 """A whole evaluation of a small trained model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import TrainingError
+from hepfilter.evaluation import run
 from hepfilter.evaluation.run import Evaluation, EvaluationOptions, _test_part, evaluate
 from hepfilter.io.sources import Source
 from hepfilter.scoring.calibrating import calibrate
+from hepfilter.scoring.calibration import fit_calibration
 from hepfilter.training.run import TrainingReport, train
 from tests.evaluation.generated import labelled
 from tests.training.simulated import CONFIG, write_sample
@@ -77,7 +82,7 @@ def test_all_events_of_what_the_model_never_saw(report: TrainingReport, sample: 
     assert found.shifts == ()
 
 
-def test_a_calibration_is_not_checked_in_silence_on_its_own_events(report: TrainingReport, sample: Path) -> None:
+def test_a_calibration_is_checked_by_halves_on_its_own_events(report: TrainingReport, sample: Path) -> None:
     other = write_sample(sample.with_name("more.root"), events_each=1200, seed=7)
     model = sample.with_name("calibrated.safetensors")
     calibrate(report.model, [Source(str(sample))], output=model, background=CONFIG.classes["qcd"], device="cpu")
@@ -86,6 +91,23 @@ def test_a_calibration_is_not_checked_in_silence_on_its_own_events(report: Train
         found = evaluate(model, [Source(str(path))], options=options, device="cpu")
         assert found.calibrated_on == told
         assert [check.head for check in found.calibration] == ["interest"]
+        share = found.calibration[0].n_effective / found.n_effective_background
+        assert share == pytest.approx(0.5 if told else 1.0, abs=0.01)
+
+
+def test_files_without_a_uuid_are_told_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some writers leave zeros."""
+    none = "00000000-0000-0000-0000-000000000000"
+    sizes = {"first.root": 1000, "second.root": 1001}
+
+    @contextmanager
+    def opened(source: Source) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(uuid=none, directory=SimpleNamespace(end=sizes[source.path]))
+
+    monkeypatch.setattr(run, "open_file", opened)
+    said = {"files": [{"path": "first.root", "uuid": none, "size": 1000}]}
+    calibration = fit_calibration({"interest": np.arange(200.0)}, np.ones(200), model_hash="0", background=said)
+    assert run._calibrated_on(calibration, [Source(path) for path in sizes]) == ("first.root",)
 
 
 def test_data_that_the_model_was_trained_on_alone_are_refused() -> None:
@@ -102,7 +124,6 @@ def test_a_model_that_does_not_say_how_it_was_trained(untrained_model: Path, sam
 
 
 def test_one_kind_of_events_is_not_enough(untrained_model: Path, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hepfilter.evaluation import run
     from hepfilter.graphs.labelled import LabelledGraphs, read_labelled
 
     for wanted, message in ((100, "no background among"), (1, "no signal among")):

@@ -5,7 +5,7 @@ import pytest
 
 from hepfilter.errors import TrainingError
 from hepfilter.evaluation.sample import BASELINES, Process, known_processes, scored_events, signal_families
-from hepfilter.models.metadata import read_metadata
+from hepfilter.models.metadata import Origin, read_metadata
 from tests.evaluation.generated import labelled
 
 PROCESSES = (
@@ -45,18 +45,18 @@ def test_what_a_training_names_was_seen() -> None:
         "training": {"classes": {"a": ["qcd@200", "qcd@500"], "b": ["zprime_ll@all"], "c": ["wprime_xy"]}},
         "excluded_families": ["dijet"],
     }
-    trained = {process.label for process in known_processes(provenance) if process.trained}
+    trained = {process.label for process in known_processes(Origin.model_validate(provenance)) if process.trained}
     assert trained == {0, 102}
-    shipped = known_processes(read_metadata("interest-objects").provenance)
+    shipped = known_processes(read_metadata("interest-objects").origin)
     families = {process.family for process in shipped if process.trained and process.is_signal}
     assert {"dijet", "leptoquark", "light_scalar"} < families
     assert len(families) == 22
-    assert not any(process.trained for process in known_processes({}))
+    assert not any(process.trained for process in known_processes(Origin()))
 
 
 def test_what_a_training_says_of_its_processes_comes_first() -> None:
     provenance = {"processes": [{"label": 102, "family": "mine", "is_signal": True, "trained": True}]}
-    found = {process.label: process for process in known_processes(provenance)}
+    found = {process.label: process for process in known_processes(Origin.model_validate(provenance))}
     assert found[102] == Process(102, "mine", True, True)
     assert found[100].family == "dijet"
     assert list(found) == sorted(found)
@@ -66,5 +66,5 @@ def test_ones_own_card(tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "mine.yaml").write_text(
         "name: mine\ntitle: mine\nfamily: own\nis_signal: true\nlabel: 4321\nsettings: ['Top:all = on']\n"
     )
-    found = {process.label: process for process in known_processes({}, [str(tmp_path / "mine.yaml")])}
+    found = {process.label: process for process in known_processes(Origin(), [str(tmp_path / "mine.yaml")])}
     assert found[4321].family == "own"

@@ -32,6 +32,14 @@ def test_shares_with_too_few_events_are_left_out() -> None:
     assert [passing.n_events for passing in found.passing] == [1000, 250, 50]
 
 
+@pytest.mark.filterwarnings("error")
+def test_background_without_weight_has_an_empty_spectrum() -> None:
+    events = make_events(500, 50)
+    for found in sculpting(replace(events, weights=np.zeros(len(events.labels)))):
+        assert set(found.contents) == {0.0}
+        assert found.passing == ()
+
+
 def test_spectra_are_weighted() -> None:
     """Hard background made in excess and weighted down leaves the spectrum, and chance, where they were."""
     events = make_events(40_000, weighted=True)

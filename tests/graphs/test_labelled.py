@@ -1,5 +1,6 @@
 """Reading simulated files, and the split by hash."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,11 @@ import torch
 
 from hepfilter.config.graph import load_graph_specification
 from hepfilter.config.training import Split
-from hepfilter.errors import SourceError, TrainingError
+from hepfilter.errors import DifferentInputsError, SourceError, TrainingError
 from hepfilter.events.observables import OBSERVABLES, observe
 from hepfilter.graphs.build import build_padded
 from hepfilter.graphs.labelled import LabelledGraphs, read_labelled, split_data
+from hepfilter.graphs.reading import refuse_faulty_weights
 from hepfilter.io.events import find_events
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
@@ -74,3 +76,28 @@ def test_files_that_do_not_serve(sample: Path, tmp_path: Path) -> None:
         read(write_sample(tmp_path / "e.root", events_each=0))
     with pytest.raises(SourceError, match=r"missing\.root"):
         read(tmp_path / "missing.root")
+
+
+@pytest.mark.parametrize("weight", [1e300, 1.7e308, 1e-300, -1e101])
+def test_weights_whose_squares_mean_nothing_are_refused(weight: float) -> None:
+    refuse_faulty_weights(np.array([0.0, 1e-100, 1.0, -1.0, 1e100]), {"jet: too soft": 2}, "a.root")
+    with pytest.raises(
+        TrainingError, match=r"a\.root: 1 event with generator weights such as .*; scale all weights, to"
+    ):
+        refuse_faulty_weights(np.array([1.0, weight]), {}, "a.root")
+
+
+def test_weights_are_looked_at_while_files_are_read(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hepfilter.graphs.reading._HEAVIEST", 1.0)
+    with pytest.raises(
+        TrainingError, match=r"s\.root: tree Events: 300 events with generator weights such as 10; scale"
+    ):
+        read(sample)
+
+
+def test_a_copy_of_a_file_does_not_count_twice(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = Path(shutil.copy(sample, tmp_path / "copy.root"))
+    with pytest.raises(DifferentInputsError, match=r"copy\.root: is a copy of .*s\.root, its events would count twice"):
+        read(sample, copy)
+    monkeypatch.setattr("hepfilter.io.checksum.has_uuid", lambda uuid: False)  # nothing tells whether it is a copy
+    assert len(read(sample, copy)) == 1200

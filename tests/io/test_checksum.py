@@ -1,12 +1,13 @@
 """What tells one input from another."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hepfilter.errors import SourceError
-from hepfilter.io.checksum import FileFacts, file_facts, open_unchanged
+from hepfilter.errors import DifferentInputsError, SourceError
+from hepfilter.io.checksum import FileFacts, file_facts, open_unchanged, refuse_copy
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
 from hepfilter.io.writing import Column, create_root
@@ -36,6 +37,27 @@ def test_a_byte_copy_is_the_same_and_a_second_writing_is_not(tmp_path):
     assert facts(first).checksum != facts(again).checksum
     assert facts(first).size == first.stat().st_size
     assert len(facts(first).checksum) == 32
+
+
+def test_a_copy_is_refused_and_another_tree_of_a_file_is_not(tmp_path):
+    path = make(tmp_path / "a.root")
+    (tmp_path / "copy.root").write_bytes(path.read_bytes())
+    seen: dict[tuple[str, str], str] = {}
+    with open_file(Source(str(path))) as file:
+        for tree in ("Events", "Runs", "Events"):
+            refuse_copy(file, tree, seen)
+    with open_file(Source(str(tmp_path / "copy.root"))) as file:
+        refuse_copy(file, "Other", seen)
+        with pytest.raises(DifferentInputsError, match=r"copy\.root: is a copy of .*a\.root, its events would count"):
+            refuse_copy(file, "Runs", seen)
+
+
+def test_files_without_a_uuid_are_no_copies_of_each_other():
+    seen: dict[tuple[str, str], str] = {}
+    for none in ("", "00000000-0000-0000-0000-000000000000"):
+        for path in "ab":
+            refuse_copy(SimpleNamespace(uuid=none, path=path), "Events", seen)
+    assert not seen
 
 
 def test_any_change_of_header_keys_and_tree_records_is_seen(tmp_path):

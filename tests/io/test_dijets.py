@@ -1,11 +1,12 @@
 """Fat jets read from files."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hepfilter.errors import SourceError
+from hepfilter.errors import DifferentInputsError, SourceError
 from hepfilter.io.dijets import read_dijets
 from hepfilter.io.sources import Source
 from tests.fat_jets import write_fat_jets
@@ -33,3 +34,10 @@ def test_what_is_lacking_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"b\.root: no event has two jets of the collection AK10Jet"):
         read_dijets([Source(str(lonely))])
     assert read_dijets([Source(str(write_fat_jets(tmp_path / "c.root", 5, 1, truth=False)))]).labels is None
+
+
+def test_a_copy_of_a_file_does_not_count_twice(tmp_path: Path) -> None:
+    paths = [write_fat_jets(tmp_path / f"{n}.root", 20, 2, seed=n) for n in range(2)]
+    copy = shutil.copy(paths[0], tmp_path / "copy.root")
+    with pytest.raises(DifferentInputsError, match=r"copy\.root: is a copy of .*0\.root, its events would count twice"):
+        read_dijets([Source(str(path)) for path in (*paths, copy)])

@@ -154,13 +154,19 @@ def test_metadata_that_do_not_fit(file: Path, tmp_path: Path, change: Any, messa
     assert "\n" not in str(caught.value)
 
 
-def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When they are saved, and when others have saved them."""
     broken = network(load_graph_specification("objects"))
     with torch.no_grad():
         broken.head.bias[0] = torch.nan
     path = tmp_path / "nan.safetensors"
-    save(broken, path, provenance={})
-    with pytest.raises(CheckpointError, match=r"head\.bias is not finite"):
+    with pytest.raises(CheckpointError, match=r"nan\.safetensors: its tensor head\.bias is not finite"):
+        save(broken, path, provenance={})
+    assert not path.exists()
+    with monkeypatch.context() as patched:
+        patched.setattr("hepfilter.models.checkpoint._refuse_not_finite", lambda *_: None)
+        save(broken, path, provenance={})
+    with pytest.raises(CheckpointError, match=r"nan\.safetensors: its tensor head\.bias is not finite"):
         load(path)
 
 

@@ -148,6 +148,7 @@ def test_a_model_without_heads_is_written_as_before() -> None:
         ([{"name": "density", "kind": "flow"}, {"name": "density", "kind": "svdd"}], "named twice"),
         ([{"name": "density", "kind": "flows"}], "flows"),
         ([{"name": "density", "kind": "flow", "layers": 3}], "layers"),
+        ([{"name": "scarcity", "kind": "ratio", "mix": "nature"}], "mix"),
     ],
 )
 def test_heads_that_are_none(heads: list[dict[str, object]], message: str) -> None:

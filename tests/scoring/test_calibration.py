@@ -151,7 +151,7 @@ def test_scores_are_those_of_the_network(model: Path) -> None:
     built = load(model).network
     graphs = build_padded(record, OBJECTS)
     with torch.inference_mode():
-        wanted = built.unlikeness(built.embed_padded(graphs)).numpy()
+        wanted = built.head_scores(built.embed_padded(graphs)).numpy()
     found = scorer.heads(graphs)
     for number, name in enumerate(("density", "centres")):
         assert found[name] == pytest.approx(wanted[:, number], abs=GRID / 2 + 1e-4)

@@ -12,7 +12,7 @@ import uproot
 
 from hepfilter.cli.app import run
 from hepfilter.config.datasets import Dataset, DatasetFile
-from hepfilter.errors import OutputError, SourceError, UsageError
+from hepfilter.errors import DifferentInputsError, OutputError, SourceError, UsageError
 from hepfilter.events.schemas import load_schema
 from hepfilter.io.checksum import file_facts
 from hepfilter.io.reading import open_file
@@ -25,7 +25,7 @@ from hepfilter.skim.recipe import Recipe
 from tests.nano import make_nano
 
 MODEL = "interest-objects"
-NAMES = ("interest", "rarity", "pvalue", "combined")
+NAMES = ("interest", "rarity", "scarcity", "pvalue", "combined")
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_faults_are_one_line_and_leave_nothing(tmp_path, inputs, untrained_model
     before = sorted(tmp_path.iterdir())
     for given, output, error, said in [
         ([inputs[0], tmp_path / "half.root"], "s.parquet", SourceError, "half.root: is cut short"),
-        ([inputs[0], tmp_path / "copy.root"], "s.parquet", SourceError, "copy.root: is a copy of .*1.root"),
+        ([inputs[0], tmp_path / "copy.root"], "s.parquet", DifferentInputsError, "copy.root: is a copy of .*1.root"),
         ([inputs[0]], "there.parquet", OutputError, "exists; give another name"),
         ([inputs[0]], "s.csv", UsageError, "scores are written as"),
         ([tmp_path / "copy.root"], "copy.root", UsageError, "is one of the inputs"),

@@ -9,19 +9,20 @@ import pytest
 import torch
 
 from hepfilter.config.graph import load_graph_specification
-from hepfilter.config.model import FlowHead, HeadDefinition, MahalanobisHead, SvddHead
-from hepfilter.config.training import HeadFit, TrainingConfig
+from hepfilter.config.model import FlowHead, HeadDefinition, MahalanobisHead, RatioHead, SvddHead
+from hepfilter.config.training import Fit, HeadFit, Reweight, TrainingConfig
 from hepfilter.errors import TrainingError
 from hepfilter.evaluation.metrics import roc_auc
 from hepfilter.graphs.labelled import LabelledGraphs, read_labelled
 from hepfilter.io.sources import Source
 from hepfilter.models.architectures import build_network
 from hepfilter.models.checkpoint import load
-from hepfilter.models.density import Flow, LatentHead
+from hepfilter.models.density import Flow, LatentHead, Ratio
 from hepfilter.models.network import GraphNetwork
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.training import density
-from hepfilter.training.density import fit_heads
+from hepfilter.training.batches import training_weights
+from hepfilter.training.density import Background, fit_heads
 from hepfilter.training.run import train
 from tests.graph_records import definition, network
 from tests.training.simulated import CONFIG, write_sample
@@ -33,6 +34,7 @@ HEADS: tuple[HeadDefinition, ...] = (
     MahalanobisHead(name="centres"),
     MahalanobisHead(name="rarity", mix="nature"),
     FlowHead(name="rare_density", couplings=4, width=16, mix="nature"),
+    RatioHead(name="scarcity", width=16),
 )
 QUICK = HeadFit(epochs=6, batch_size=128, learning_rate=5e-3)
 
@@ -51,16 +53,21 @@ def targets(data: LabelledGraphs) -> np.ndarray:
     return np.searchsorted([0, 1, 100, 102], data.labels)
 
 
-def fresh() -> GraphNetwork:
+def fresh(priors: tuple[float, float] = (1.0, 1.0)) -> GraphNetwork:
+    """With these priors of the background classes."""
+    wanted = definition(OBJECTS)
+    classes = [
+        c.model_copy(update={"prior": prior}) for c, prior in zip(wanted.classes, (*priors, 1.0, 1.0), strict=True)
+    ]
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        built = build_network(definition(OBJECTS).model_copy(update={"heads": HEADS}))
+        built = build_network(wanted.model_copy(update={"heads": HEADS, "classes": tuple(classes)}))
         built.load_state_dict(network(OBJECTS).state_dict(), strict=False)
         return built.eval()
 
 
-def fitted(data: LabelledGraphs, **options: object) -> GraphNetwork:
-    built = fresh()
+def fitted(data: LabelledGraphs, priors: tuple[float, float] = (1.0, 1.0), **options: object) -> GraphNetwork:
+    built = fresh(priors)
     parts = data.select(data.split_hash < 0.7), data.select(data.split_hash >= 0.7)
     both = targets(parts[0]), targets(parts[1])
     fit_heads(built, *parts, targets=both, options=QUICK.model_copy(update=options), device="cpu")
@@ -74,13 +81,15 @@ def network_with_heads(data: LabelledGraphs) -> GraphNetwork:
 
 def scores(built: GraphNetwork, data: LabelledGraphs) -> torch.Tensor:
     with torch.inference_mode():
-        return built.unlikeness(built.embed_padded(data.graphs))
+        return built.head_scores(built.embed_padded(data.graphs))
 
 
 def test_each_head_finds_signals_that_it_never_saw(network_with_heads: GraphNetwork, data: LabelledGraphs) -> None:
     test = data.select(data.split_hash >= 0.7)
     is_signal = targets(test) >= 2
-    for name, values in zip(network_with_heads.heads, scores(network_with_heads, test).T.numpy(), strict=True):
+    found = dict(zip(network_with_heads.heads, scores(network_with_heads, test).T.numpy(), strict=True))
+    del found["scarcity"]  # tells backgrounds apart
+    for name, values in found.items():
         assert roc_auc(values[is_signal], values[~is_signal]) > 0.7, name
 
 
@@ -110,8 +119,55 @@ def test_heads_of_nature_know_one_background_by_its_weights(data: LabelledGraphs
     is_qcd = targets(data) == 0
     auc = {name: roc_auc(values[is_top], values[is_qcd]) for name, values in found.items()}
     assert min(auc["rarity"], auc["rare_density"]) > max(auc["centres"], auc["density"]) + 0.1, auc
+    assert auc["scarcity"] > 0.8, auc
     centre = built.heads["rarity"].class_centres
     assert torch.allclose(centre, torch.zeros_like(centre), atol=1e-4)
+
+
+def test_a_ratio_head_finds_the_ratio_of_two_densities() -> None:
+    """Standard normal vectors, drawn by weights e^x − and by the same shifted, so that ln of the ratio is linear."""
+    generator = torch.Generator().manual_seed(4)
+    x = torch.randn(20_000, 3, generator=generator)
+    shifted = (x[:, 0] - 0.5).exp()  # as if the first component had mean 1
+    mixes = [
+        Background(x, weights, torch.zeros(len(x), dtype=torch.int64)) for weights in (shifted, torch.ones(len(x)))
+    ]
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        head = Ratio(3, width=16, layers=2)
+    head.prepare(x, torch.ones(len(x)), torch.zeros(len(x), dtype=torch.int64))
+    options = HeadFit(epochs=15, learning_rate=5e-3)
+    density._fit("scarcity", head, mixes, mixes, options=options, progress=lambda *_: None)
+    with torch.inference_mode():
+        away = (head(x) - (x[:, 0] - 0.5))[x[:, 0].abs() < 2]
+    assert away.abs().mean() < 0.15
+    assert abs(away.mean()) < 0.1
+
+
+@pytest.mark.parametrize("priors", [(1.0, 1.0), (1.0, 20.0)])
+def test_the_ratio_is_that_of_the_priors_to_nature(data: LabelledGraphs, priors: tuple[float, float]) -> None:
+    """Where generator weights agree with the priors nothing is scarce; else it is the class that they favour."""
+    qcd, top = (targets(data) == number for number in (0, 1))
+    weights = np.ones(len(data))
+    weights[top] *= qcd.sum() / top.sum()  # nature has as much of both
+    found = fitted(replace(data, weights=weights), priors=priors)
+    values = scores(found, data)[:, list(found.heads).index("scarcity")].numpy()
+    assert np.average(np.exp(values[qcd | top]), weights=weights[qcd | top]) == pytest.approx(1.0, abs=0.2)
+    apart = values[top].mean() - values[qcd].mean()
+    assert apart > 0.2 if priors[1] > 1 else abs(apart) < 0.1, apart
+
+
+def test_the_ratio_knows_that_the_network_saw_reweighted_background(data: LabelledGraphs) -> None:
+    """`interest` compares signals with that: background as hard as signal, times the priors."""
+    fit, built, target = Fit(reweight=Reweight(observable="hardness")), fresh((1.0, 3.0)), targets(data)
+    events = density._LatentEvents(built, data, target, fit, torch.device("cpu"))
+    expected = training_weights(data, target, built.definition.classes, fit)[target < 2] * np.where(
+        target[target < 2], 3.0, 1.0
+    )
+    found = events.background("priors").weights.numpy()
+    assert found == pytest.approx(expected / expected.mean(), rel=1e-5)
+    assert (found == 0).any()  # softer than any signal
+    assert events.background("classes").weights.numpy() == pytest.approx(1.0)
 
 
 def test_signals_and_their_weights_do_not_matter(network_with_heads: GraphNetwork, data: LabelledGraphs) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hepfilter.config.model import EventClass
 from hepfilter.config.training import Fit
 from hepfilter.graphs.labelled import LabelledGraphs
 from hepfilter.training.diagnosis import _weights
@@ -49,7 +50,8 @@ def test_probabilities_of_every_class(small_training: TrainingReport) -> None:
 
 def weights(data: LabelledGraphs, *target: int, **fit: object) -> list[float] | None:
     options = Fit.model_validate({"weight_power": 1.0, **fit})
-    found = _weights(data, np.array(target), np.array([False, True, True]), options)  # type: ignore[arg-type]
+    classes = [EventClass(name=name, is_signal=name != "a") for name in "abc"]
+    found = _weights(data, np.array(target), classes, options)  # type: ignore[arg-type]
     return None if found is None else [float(value) for value in found]
 
 

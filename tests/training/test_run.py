@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hepfilter.config.training import TrainingConfig
-from hepfilter.errors import TrainingError
+from hepfilter.errors import CheckpointError, SourceError, TrainingError
 from hepfilter.io.sources import Source
 from hepfilter.models.checkpoint import load
 from hepfilter.models.metadata import metrics_path
@@ -113,6 +113,40 @@ def test_data_that_do_not_fit_the_configuration(sample: Path, tmp_path: Path) ->
     with pytest.raises(TrainingError, match="class w: no events"):
         train(with_class_without_events(), [Source(str(sample))], tmp_path / "m.safetensors", device="cpu")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_split_without_a_test(sample: Path, tmp_path: Path) -> None:
+    split = CONFIG.split.model_copy(update={"training": 0.9 - 1e-9})
+    config = CONFIG.model_copy(update={"split": split})
+    with pytest.raises(TrainingError, match=r"leaves none of 2,400 events to test on; .* make split\.training"):
+        train(config, [Source(str(sample))], tmp_path / "m.safetensors", device="cpu")
+    assert list(tmp_path.iterdir()) == []  # no epoch was trained
+
+
+@pytest.mark.parametrize("head", [{"kind": "mahalanobis", "mix": "nature"}, {"kind": "ratio"}])
+def test_background_without_weight_for_a_head_of_nature(head: dict[str, str], tmp_path: Path) -> None:
+    sample = write_sample(tmp_path / "s.root", events_each=50, weight_sign=0.0)
+    config = TrainingConfig.model_validate(CONFIG.model_dump() | {"heads": [head | {"name": "rarity"}]})
+    with pytest.raises(TrainingError, match=r"head rarity: .* generator weights, which are all 0"):
+        train(config, [Source(str(sample))], tmp_path / "m.safetensors", device="cpu")
+    assert list(tmp_path.iterdir()) == [sample]  # no epoch was trained
+
+
+def test_a_head_that_cannot_be_called_so_is_refused_before_the_data_are_read(tmp_path: Path) -> None:
+    heads = [{"kind": "mahalanobis", "name": "values"}]
+    config, before = TrainingConfig.model_validate(CONFIG.model_dump() | {"heads": heads}), torch.get_rng_state()
+    with pytest.raises(CheckpointError, match="no head can be called values"):
+        train(config, [Source(str(tmp_path / "no.root"))], tmp_path / "m.safetensors", device="cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_a_killed_training_left_unfinished_is_removed(tmp_path: Path) -> None:
+    names = [".m.safetensors", ".m.resume.safetensors", ".m.metrics.json", ".other.safetensors"]
+    for name in names:
+        (tmp_path / f"{name}.0123abcd.part").touch()
+    with pytest.raises(SourceError, match=r"no\.root"):
+        train(CONFIG, [Source(str(tmp_path / "no.root"))], tmp_path / "m.safetensors", device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == [".other.safetensors.0123abcd.part"]
 
 
 def test_metrics_of_an_earlier_model_are_gone_before_the_new_one_appears(

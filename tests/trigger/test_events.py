@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hepfilter.trigger.events import interesting
+from hepfilter.trigger.events import interesting, told_threshold
 from tests.trigger.generated import trigger_events
 
 
@@ -22,6 +22,11 @@ def test_a_p_value_is_the_more_interesting_the_lower_it_is(column: str) -> None:
     assert found == pytest.approx(-np.log(p), abs=2.0**-21)
     assert math.copysign(1.0, found[0]) == 1.0
     assert np.array_equal(found, np.rint(found * 2**20) / 2**20)
+
+
+def test_a_threshold_is_told_in_what_the_column_holds() -> None:
+    assert told_threshold("rarity", 3.373) == "rarity ≥ 3.3730"
+    assert told_threshold("combined", float(interesting("combined", np.array([0.01]))[0])) == "combined ≤ 0.01"
 
 
 def test_neighbouring_p_values_stay_apart() -> None:

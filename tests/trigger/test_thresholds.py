@@ -184,8 +184,13 @@ def test_what_no_rate_can_be_made_of() -> None:
     asked = menu(paths={"x": {"score": "interest", "rate": "1 Hz"}})
     with pytest.raises(UsageError, match="path x: a rate in Hz is not known"):
         resolve(asked, sample(100))
-    with pytest.raises(UsageError, match="negative"):
-        resolve(asked, sample(2, weights=np.array([1.0, -0.5])))
+    for weights, wrong in (
+        ([1.0, -0.5], "1 of 2 weights of events are negative"),
+        ([1.0, np.inf], "not finite"),
+        ([0.0, 0.0], "all weights of events are 0"),
+    ):
+        with pytest.raises(UsageError, match=wrong):
+            resolve(asked, sample(2, weights=np.array(weights)))
     with pytest.raises(UsageError, match="no events outside"):
         resolve(asked, sample(3, blind=np.ones(3, bool)))
 

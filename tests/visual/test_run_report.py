@@ -136,6 +136,7 @@ def test_the_numbers_are_those_of_the_run(browser, by_menu):
         assert [(row[0], row[1]) for row in flow] == [(step.name, f"{step.events:,}") for step in run.cutflow()]
         rates = {row[0]: row for row in cells(opened, "rates")}
         assert list(rates) == ["anomaly", "jets", "any path", "control stream", "written"]
+        assert rates["anomaly"][1].startswith("interest ≥ ") and rates["jets"][1] == "–"
         for number, name in enumerate(run.rates.paths):
             for place, part in ((3, run.rates.raw), (4, run.rates.prescaled), (5, run.rates.pure)):
                 shown = [float(text) for text in re.findall(r"[\d.]+", rates[name][place])]

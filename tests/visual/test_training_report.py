@@ -106,6 +106,11 @@ def test_working_points_have_their_intervals() -> None:
     assert "<b>" not in text.replace("<body>", "")
 
 
+def test_the_time_of_a_resumed_training_is_called_so(metrics: dict[str, Any]) -> None:
+    assert "since it was resumed" not in render(training_page(metrics))
+    assert " s since it was resumed" in render(training_page({**metrics, "resumed": True}))
+
+
 def test_a_test_without_signals_or_background_says_so(metrics: dict[str, Any]) -> None:
     page = training_page({**metrics, "families": [], "distributions": []})
     assert "The test has no signal events." in render(page)
@@ -150,7 +155,10 @@ def test_an_evaluation_has_the_same_sections(evaluation: Evaluation, tmp_path: P
     page = evaluation_page(json.loads(json.dumps(plain_data(calibrated))))
     found = {row["p"]: row["ratio"] for row in rows(charts(page)["Calibration of the p-values"]) if "p" in row}
     assert found[0.1] == pytest.approx(10 * np.sqrt(0.1), rel=0.05)
-    assert "s.root: the model was calibrated with it" in render(page)
+    assert "s.root: the model was calibrated with it; its p-values are checked by halves" in render(page)
+    unchecked = replace(evaluation, calibration=(), calibrated_on=("s.root",))
+    page = evaluation_page(json.loads(json.dumps(plain_data(unchecked))))
+    assert "too little background to check it" in render(page)
 
 
 def test_what_is_no_metrics_is_refused_in_one_line(metrics: dict[str, Any], tmp_path: Path) -> None:

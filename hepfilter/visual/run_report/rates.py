@@ -6,9 +6,11 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from hepfilter.config.menu import PathDefinition
 from hepfilter.skim.parts import Part
 from hepfilter.skim.reporting.containers import SkimStory
 from hepfilter.statistics.prediction import Prediction
+from hepfilter.trigger.events import told_threshold
 from hepfilter.trigger.rates import BlockRates, Rates, RateTable
 from hepfilter.trigger.thresholds import Resolution
 from hepfilter.visual.page import FAINT, SERIES, Block, Cell, Chart, Folded, Section, Table, Text, Value
@@ -93,8 +95,7 @@ def _table(table: RateTable, part: Part, predicted: Mapping[str, Prediction]) ->
     rows: list[list[Value]] = []
     for number, name in enumerate(table.paths):
         path = None if menu is None else menu.paths.get(name)
-        limit = thresholds.get(name)
-        row: list[Value] = [name, Cell("–") if limit is None else Cell(f"{limit:.4g}", limit)]
+        row: list[Value] = [name, _threshold(path, thresholds.get(name))]
         row.append(None if path is None else Cell(f"{path.prescale:g}", path.prescale))
         row += [_rate(rates, number, unit) for rates in (table.raw, table.prescaled, table.pure)]
         rows.append(row + ([_prediction(predicted.get(name))] if predicted else []))
@@ -104,6 +105,13 @@ def _table(table: RateTable, part: Part, predicted: Mapping[str, Prediction]) ->
         rows.append(own + (empty if predicted else []))
     caption = f"in {unit} of {table.events:,} events, with 68 % intervals"
     return Table([*columns, *(["predicted"] if predicted else [])], rows, caption=caption)
+
+
+def _threshold(path: PathDefinition | None, threshold: float | None) -> Cell:
+    """What the score of a path must be; a dash for a path without one."""
+    if path is None or path.column is None or threshold is None:
+        return Cell("–")
+    return Cell(told_threshold(path.column, threshold), threshold)
 
 
 def _notes(table: RateTable) -> list[Block]:

@@ -23,10 +23,10 @@ if [ -n "${SLURM_ARRAY_TASK_ID:-}" ]; then
   set -- "${@//\{dataset\}/$dataset}"
 fi
 
+trap 'kill -TERM "$!"' TERM                # the job is cancelled, or preempted
+trap 'again=yes; kill -TERM "$!"' USR1     # its time ends in 300 s
 hepfilter skim "$@" --workers "$SLURM_CPUS_PER_TASK" &
 skim=$!
-trap 'kill -TERM "$skim"' TERM             # the job is cancelled, or preempted
-trap 'again=yes; kill -TERM "$skim"' USR1  # its time ends in 300 s
 wait "$skim"
 code=$?
 while kill -0 "$skim" 2> /dev/null; do     # a signal ended the first wait: the skim itself still cleans up

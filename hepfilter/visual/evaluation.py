@@ -43,7 +43,7 @@ def _of_head(evaluation: Evaluation, head: str, groups: FamilyGroups) -> Iterato
             chosen = _chosen(evaluation, members)
             plot_roc(axes, chosen, score=head, baseline=BASELINE, measure=measure, title=group)
         _name_axes(figure, "background efficiency", "signal efficiency")
-        figure.suptitle(f"{head} (dashed: {BASELINE}), {MEASURE_NAMES[measure]}", fontsize=14)
+        figure.suptitle(f"{head} (dashed: {BASELINE}, grey: chance), {MEASURE_NAMES[measure]}", fontsize=14)
         yield f"roc-{measure}-{head}", figure
     possible = [target for target in BACKGROUND_EFFICIENCIES if _any_point(families, head, target)]
     size = (5.5, 1.8 + 0.34 * len(families))

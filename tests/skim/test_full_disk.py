@@ -60,9 +60,10 @@ def test_wherever_the_disk_is_full_the_same_command_goes_on_when_there_is_room(i
     need = peak(inputs, disk)
     rooms = [0, 6 * PAGE, 16 * PAGE, need // 4, need // 2] if workers == 1 else [16 * PAGE, need // 2]
     said = [fill_and_go_on(inputs, disk, tmp_path, room, workers) for room in rooms]
-    kinds = ["cannot be made", ".part: cannot be written", "out.root: cannot be written"]
-    for what in kinds if workers == 1 else kinds[1:2]:
-        assert any(what in error for error in said), said
+    if workers == 1:  # where two are at work it is chance which of their files meets the end first
+        for what in ("cannot be made", ".part: cannot be written", "out.root: cannot be written"):
+            assert any(what in error for error in said), said
+    assert all("cannot be made" in error or "cannot be written" in error for error in said), said
 
 
 @pytest.mark.long

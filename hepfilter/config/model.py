@@ -101,8 +101,11 @@ Architecture = Annotated[
 
 
 Mix = Literal["classes", "priors", "nature"]
-"""How background counts for a head: each class as much as the others, or by its prior, within a class as the network's
-training weighs events; or all together by their generator weights."""
+"""How background counts for a head.
+
+``classes``: each class as much as the others, within it events by generator weight to the fit's `weight_power`.
+``priors``: as in the fit, with its `reweight`, and each class by its prior.    ``nature``: all by generator weight.
+"""
 
 
 class Head(StrictModel):

@@ -15,7 +15,6 @@ from hepfilter.evaluation.families import FamilyResult, Summary, family_results,
 from hepfilter.evaluation.injection import DRAWS, InjectionScan, injection_scans
 from hepfilter.evaluation.sample import (
     BASELINES,
-    Process,
     ScoredEvents,
     known_processes,
     model_scores,
@@ -28,6 +27,7 @@ from hepfilter.graphs.labelled import LabelledGraphs, read_labelled, split_data
 from hepfilter.graphs.reading import Progress
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
+from hepfilter.models.metadata import Process
 from hepfilter.scoring.calibration import Calibration
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.shown import Shown

@@ -12,8 +12,7 @@ from hepfilter.config.card import KIND, load_cards
 from hepfilter.errors import TrainingError
 from hepfilter.events.observables import OBSERVABLES
 from hepfilter.graphs.labelled import LabelledEvents
-from hepfilter.models.metadata import Origin
-from hepfilter.models.metadata import Process as Process
+from hepfilter.models.metadata import Origin, Process
 from hepfilter.scoring.calibration import COMBINED, PVALUE
 from hepfilter.scoring.scorer import Scorer
 

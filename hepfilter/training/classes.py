@@ -11,7 +11,7 @@ from hepfilter.config.groups import FamilyGroups
 from hepfilter.config.model import EventClass
 from hepfilter.config.training import TrainingConfig
 from hepfilter.errors import TrainingError, nearest
-from hepfilter.evaluation.sample import Process
+from hepfilter.models.metadata import Process
 
 UNSEEN = -1
 """The target of an event that belongs to no class of the training."""

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from hepfilter.errors import TrainingError
-from hepfilter.evaluation.sample import BASELINES, Process, known_processes, scored_events, signal_families
-from hepfilter.models.metadata import Origin, read_metadata
+from hepfilter.evaluation.sample import BASELINES, known_processes, scored_events, signal_families
+from hepfilter.models.metadata import Origin, Process, read_metadata
 from tests.evaluation.generated import labelled
 
 PROCESSES = (

@@ -107,11 +107,11 @@ def _table(table: RateTable, part: Part, predicted: Mapping[str, Prediction]) ->
     return Table([*columns, *(["predicted"] if predicted else [])], rows, caption=caption)
 
 
-def _threshold(path: PathDefinition | None, threshold: float | None) -> Cell:
-    """What the score of a path must be; a dash for a path without one."""
+def _threshold(path: PathDefinition | None, threshold: float | None) -> str:
+    """What the score of a path must be, as text that may wrap; a dash for a path without one."""
     if path is None or path.column is None or threshold is None:
-        return Cell("–")
-    return Cell(told_threshold(path.column, threshold), threshold)
+        return "–"
+    return told_threshold(path.column, threshold)
 
 
 def _notes(table: RateTable) -> list[Block]:

@@ -211,7 +211,10 @@ def test_a_task_that_is_suspected_runs_when_nothing_else_does(servers):
         for task in (Task(nap, (0, 0.3)), Task(multiply, (1,), lost=1), Task(nap, (2, 0.1))):
             executor.submit(task)
         assert executor.slots == 1
-        assert [done.task.arguments[0] for _ in range(3) for done in executor.wait()] == [2, 0, 1]
+        over: list[int] = []
+        while len(over) < 3:
+            over += [done.task.arguments[0] for done in executor.wait()]
+        assert {*over[:2]} == {0, 2} and over[2] == 1
         assert executor.slots == 5
 
 

@@ -30,7 +30,7 @@ from hepfilter.skim.survey import Surveyor
 from hepfilter.trigger.lock import read_trigger
 from hepfilter.work.tasks import Done
 
-SCORES: Final = ("interest", "rarity", "scarcity", "pvalue", "combined")
+SCORES: Final = ("interest", "rarity", "scarcity", "contrast", "pvalue", "combined")
 """What the model that ships says of each event."""
 UNITS: Final = 50  # a file: a million events
 

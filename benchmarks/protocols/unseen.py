@@ -4,7 +4,8 @@ For each signal, on the same test events: the network trained without its group,
 trees dedicated to it (trained on that very signal, on all observables). In two measures: the physical mix, and
 background weighted to the signal's own hardness, where the threshold is taken too (`hepfilter.evaluation.families`).
 The dedicated trees of the physical mix learn from background as nature weighs it, the others as our network does.
-`combined` is Fisher's combination of all scores of the network, with p-values from the background of the training.
+`combined` is Fisher's combination of its scores (`scoring.calibration`), with p-values from the background of the
+training.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from hepfilter.graphs.caching import cached_graphs
 from hepfilter.io.events import find_events
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
-from hepfilter.scoring.calibration import COMBINED, INTEREST, fit_calibration
+from hepfilter.scoring.calibration import COMBINED, INTEREST, fit_calibration, scores_alone
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.training.classes import training_classes
 from hepfilter.training.run import train
@@ -186,7 +187,11 @@ def interest(
         raise SystemExit(f"{model}: is of another training; remove it, or give another --folder")
     seen = data.graphs.select(data.training & data.background)
     calibration = fit_calibration(
-        model_scores(scorer, seen), seen.weights, model_hash=scorer.model_hash, background={"part": "training"}
+        model_scores(scorer, seen),
+        seen.weights,
+        model_hash=scorer.model_hash,
+        background={"part": "training"},
+        alone=scores_alone(scorer.metadata),
     )
     scores = model_scores(scorer, data.graphs.select(data.test))
     return dict(scores) | {COMBINED: -np.log(calibration.combine(scores).values)}

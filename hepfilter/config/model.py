@@ -174,7 +174,25 @@ class RatioHead(Head):
         return ("priors", "nature")
 
 
-HeadDefinition = Annotated[FlowHead | SvddHead | MahalanobisHead | RatioHead, Field(discriminator="kind")]
+class ConditionalHead(Head):
+    """−log of the share of background of an event's own hardness that is at least as interesting.
+
+    It tells what `interest` does, in another measure: a cut on it takes the same share of background at every hardness.
+    So it has no part in the combination of all scores. `knots` is the number of hardnesses at which that is tabled.
+    """
+
+    kind: Literal["conditional"] = "conditional"
+    knots: int = Field(default=48, ge=2, le=1024)
+
+    @property
+    def mixes(self) -> tuple[Mix, ...]:
+        """What it is fitted to."""
+        return ("nature",)
+
+
+HeadDefinition = Annotated[
+    FlowHead | SvddHead | MahalanobisHead | RatioHead | ConditionalHead, Field(discriminator="kind")
+]
 
 
 def _refuse_extreme(prior: float) -> float:

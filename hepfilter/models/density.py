@@ -14,8 +14,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from hepfilter.config.model import FlowHead, HeadDefinition, ModelDefinition, RatioHead, SvddHead
+from hepfilter.config.model import ConditionalHead, FlowHead, HeadDefinition, ModelDefinition, RatioHead, SvddHead
 from hepfilter.errors import CheckpointError
+from hepfilter.models.conditional import Conditional
 
 _FLOOR: Final = 1e-3
 _FARTHEST: Final = 100.0
@@ -37,7 +38,9 @@ def build_heads(definition: ModelDefinition, latent_width: int) -> nn.ModuleDict
     return heads
 
 
-def _build(head: HeadDefinition, definition: ModelDefinition, latent_width: int) -> "LatentHead":
+def _build(head: HeadDefinition, definition: ModelDefinition, latent_width: int) -> "LatentHead | Conditional":
+    if isinstance(head, ConditionalHead):
+        return Conditional(head.knots)
     if isinstance(head, FlowHead):
         return Flow(latent_width, couplings=head.couplings, width=head.width)
     if isinstance(head, SvddHead):

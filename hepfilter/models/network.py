@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hepfilter.config.model import ModelDefinition
 from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.graphs.pairs import DensePairs, dense_pairs
+from hepfilter.models.conditional import Conditional, hardness_of, interest_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Batch
@@ -83,12 +84,18 @@ class GraphNetwork(nn.Module):
     def all_outputs(self, graphs: PaddedGraphs, *, workspace: Tensor | None = None) -> Tensor:
         """[B, classes + heads] float32 by the fast way: the logits, then the scores of the heads in their order."""
         latent = self.embed_padded(graphs, workspace=workspace)
-        return torch.cat([self.classify(latent), self.head_scores(latent)], dim=1)
+        logits = self.classify(latent)
+        return torch.cat([logits, self.head_scores(latent, logits, graphs)], dim=1)
 
-    def head_scores(self, latent: Tensor) -> Tensor:
-        """[B, heads] float32 scores of the heads; always computed in float32."""
+    def head_scores(self, latent: Tensor, logits: Tensor, graphs: PaddedGraphs) -> Tensor:
+        """[B, heads] float32 scores of the heads for events with these latent vectors and logits, in float32."""
         with torch.autocast(latent.device.type, enabled=False):
-            scores = [head(latent.float()) for head in self.heads.values()]
+            scores = [
+                head(interest_of(logits, self.definition.classes), hardness_of(graphs))
+                if isinstance(head, Conditional)
+                else head(latent.float())
+                for head in self.heads.values()
+            ]
         return torch.stack(scores, dim=1) if scores else latent.new_zeros((len(latent), 0), dtype=torch.float32)
 
     def normalised_features(self, features: Tensor) -> Tensor:

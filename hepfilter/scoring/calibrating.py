@@ -20,7 +20,7 @@ from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
 from hepfilter.models.metadata import ModelMetadata, pretrained_models
 from hepfilter.models.rewriting import refuse_checkpoint, write_calibration
-from hepfilter.scoring.calibration import COMBINED, Calibration, fit_calibration
+from hepfilter.scoring.calibration import COMBINED, Calibration, fit_calibration, scores_alone
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.shown import Shown
 from hepfilter.statistics.pvalues import PValueTable
@@ -90,7 +90,7 @@ def calibrate(
     files = [reader.read(source, partial(progress, f"file {i + 1}")) for i, source in enumerate(sources)]
     said = {"files": files, "cards": list(background), "left_out": reader.left_out, "device_class": scorer.device_class}
     scores, weights = reader.gathered()
-    calibration = fit_background(scores, weights, scorer.model_hash, said, where=sources[0].path)
+    calibration = fit_background(scores, weights, scorer.metadata, said, where=sources[0].path)
     write_calibration(model, path, calibration.plain())
     return calibration_report(path, calibration, left_out=reader.left_out, not_background=reader.not_background)
 
@@ -170,14 +170,14 @@ def refuse_negative(weights: NDArray[np.float64], *, where: str) -> None:
 def fit_background(
     scores: Mapping[str, NDArray[np.float32]],
     weights: NDArray[np.float64],
-    model_hash: str,
+    model: ModelMetadata,
     said: Mapping[str, Any],
     *,
     where: str,
 ) -> Calibration:
-    """`fit_calibration` of the background that is `said`; TrainingError, begun by `where`, if there is too little."""
+    """`fit_calibration` of `model` by the background that is `said`; TrainingError, begun by `where`: too little."""
     try:
-        return fit_calibration(scores, weights, model_hash=model_hash, background=said)
+        return fit_calibration(scores, weights, model_hash=model.model_hash, background=said, alone=scores_alone(model))
     except ValueError as error:
         more = f"; {said['left_out']:,} that the model may have seen were left out" if said["left_out"] else ""
         raise TrainingError(f"{where}: {error}{more}; give more background events") from error

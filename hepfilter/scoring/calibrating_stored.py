@@ -40,6 +40,6 @@ def calibrate_stored(
     files = [{"path": Path(file.path).name, "uuid": file.uuid, "size": file.size} for file in stored.facts.files]
     said = {"files": files, "cards": [], "left_out": 0, "device_class": stored.facts.device_class}
     found = {name: stored.scores[name] for name in names}
-    calibration = fit_background(found, stored.weights, metadata.model_hash, said, where=str(scores))
+    calibration = fit_background(found, stored.weights, metadata, said, where=str(scores))
     write_calibration(model, path, calibration.plain())
     return calibration_report(path, calibration, left_out=0, not_background=0)

@@ -1,13 +1,14 @@
 """The calibration of a model: score → background p-value, as plain data in its checkpoint, with a hash of its own.
 
-For every score of the model there is a table (`statistics.pvalues`), and one more for all of them together: Fisher's
-combination −Σ ln p, fixed once and for all, then calibrated on background in its turn, since heads are correlated. A
-sum of logarithms loses little of the most powerful score where one head alone sees a signal, and gains where several
-see it a little (R. C. Littell, J. L. Folks, J. Am. Stat. Assoc. 66 (1971) 802).
+For every score of the model there is a table (`statistics.pvalues`), and one more for all of them together but those
+that tell `interest` in another measure: Fisher's combination −Σ ln p, fixed once and for all, then calibrated on
+background in its turn, since heads are correlated. A sum of logarithms loses little of the most powerful score where
+one head alone sees a signal, and gains where several see it a little (R. C. Littell, J. L. Folks, J. Am. Stat. Assoc.
+66 (1971) 802).
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, model_validator
 
 from hepfilter.config.base import StrictModel, validate
+from hepfilter.config.model import ConditionalHead
 from hepfilter.errors import CheckpointError, ConfigError
 from hepfilter.models.metadata import ModelMetadata, digest_of
 from hepfilter.statistics.intervals import effective_number
@@ -72,7 +74,8 @@ class _Content(StrictModel):
 class Calibration:
     """Tables for the scores of the model of `model_hash`; `combined` is that of their combination, None for one score.
 
-    `background` says what it was made from, as plain data; `hash` covers all the rest.
+    `alone` are the scores that have no part in that. `background` says what it was made from, as plain data; `hash`
+    covers all the rest.
     """
 
     hash: str
@@ -80,6 +83,7 @@ class Calibration:
     background: Mapping[str, Any]
     tables: Mapping[str, PValueTable]
     combined: PValueTable | None
+    alone: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,10 +101,10 @@ class Calibration:
         return pvalues(self.tables[name], scores)
 
     def combine(self, scores: Mapping[str, NDArray[np.floating]]) -> PValues:
-        """p-values of the combination of all scores; of the only one where there is one."""
+        """p-values of the combination of all scores but those `alone`; of the only one where there is one."""
         if self.combined is None:
             return self.pvalues(INTEREST, scores[INTEREST])
-        return pvalues(self.combined, _combination(self.tables, scores))
+        return pvalues(self.combined, _combination(_without(self.tables, self.alone), scores))
 
     def apply(self, scores: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """`pvalue` of the interest, and `combined` where there are several scores: [B] in (0, 1].
@@ -124,16 +128,18 @@ def fit_calibration(
     *,
     model_hash: str,
     background: Mapping[str, Any],
+    alone: frozenset[str] = frozenset(),
 ) -> Calibration:
     """The calibration by background events with these scores [n] and weights [n] ≥ 0, `interest` among the scores.
 
-    ValueError as `pvalue_table`.
+    Those `alone` have no part in the combination, see `scores_alone`. ValueError as `pvalue_table`.
     """
     tables = {name: _stored(pvalue_table(values, weights)) for name, values in scores.items()}
-    combined = _stored(pvalue_table(_combination(tables, scores), weights)) if len(tables) > 1 else None
+    members = _without(tables, alone)
+    combined = _stored(pvalue_table(_combination(members, scores), weights)) if len(members) > 1 else None
     facts = dict(background) | {"events": len(weights), "effective": round(effective_number(weights), 1)}
-    draft = Calibration("", model_hash, facts, tables, combined)
-    return Calibration(digest_of(_plain(draft)), model_hash, facts, tables, combined)
+    draft = Calibration("", model_hash, facts, tables, combined, alone)
+    return replace(draft, hash=digest_of(_plain(draft)))
 
 
 def model_calibration(metadata: ModelMetadata) -> Calibration | None:
@@ -154,7 +160,13 @@ def model_calibration(metadata: ModelMetadata) -> Calibration | None:
         raise CheckpointError(f"{metadata.path}: its calibration was changed; {remedy}")
     tables = {name: _table(table) for name, table in content.tables.items()}
     combined = None if content.combined is None else _table(content.combined)
-    return Calibration(content.hash, content.model_hash, content.background, tables, combined)
+    alone = scores_alone(metadata)
+    return Calibration(content.hash, content.model_hash, content.background, tables, combined, alone)
+
+
+def scores_alone(metadata: ModelMetadata) -> frozenset[str]:
+    """The scores of a model that have no part in the combination, as they tell `interest` in another measure."""
+    return frozenset(head.name for head in metadata.definition.heads if isinstance(head, ConditionalHead))
 
 
 def score_names(metadata: ModelMetadata) -> tuple[str, ...]:
@@ -162,6 +174,10 @@ def score_names(metadata: ModelMetadata) -> tuple[str, ...]:
     calibration = model_calibration(metadata)
     heads = (INTEREST, *(head.name for head in metadata.definition.heads))
     return heads if calibration is None else (*heads, *calibration.names)
+
+
+def _without(tables: Mapping[str, PValueTable], alone: frozenset[str]) -> dict[str, PValueTable]:
+    return {name: table for name, table in tables.items() if name not in alone}
 
 
 def _combination(tables: Mapping[str, PValueTable], scores: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:

@@ -57,7 +57,7 @@ def match_spectrum(
     bounded, weights = np.zeros(len(source), np.bool_), np.zeros(len(source))
     for number in np.flatnonzero(used):
         events = np.flatnonzero(source_bin == number)
-        cut = _bounded(w_source[events])
+        cut = bounded_weights(w_source[events], MIN_EVENTS)
         bounded[events] = cut < w_source[events]
         weights[events] = cut * (wanted[number] / cut.sum())
     total, reached = float(wanted.sum()), float(wanted[used].sum())
@@ -79,11 +79,15 @@ def _log_bin(values: Values) -> NDArray[np.int64]:
     return bins
 
 
-def _bounded(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights cut at the c for which c = Σ min(w, c) / `MIN_EVENTS`; unchanged where none is larger than that."""
+def bounded_weights(weights: NDArray[np.float64], parts: int) -> NDArray[np.float64]:
+    """Weights ≥ 0 [n] cut at the c for which c = Σ min(w, c) / `parts`; unchanged where none is larger than that.
+
+    No event then counts for more than one part in `parts`, and their effective number is at least that. ValueError for
+    fewer positive weights.
+    """
     descending = np.sort(weights)[::-1]
-    for n_cut in range(MIN_EVENTS):
-        limit = float(descending[n_cut:].sum()) / (MIN_EVENTS - n_cut)
-        if descending[n_cut] <= limit * (1 + 1e-12):
-            return weights if n_cut == 0 else np.minimum(weights, limit)
-    raise ValueError(f"needs {MIN_EVENTS} positive weights")
+    if len(weights) < parts or not descending[parts - 1] > 0:
+        raise ValueError(f"needs {parts} positive weights")
+    limits = np.array([descending[cut:].sum() / (parts - cut) for cut in range(parts)])
+    n_cut = int(np.argmax(descending[:parts] <= limits * (1 + 1e-12)))
+    return weights if n_cut == 0 else np.minimum(weights, limits[n_cut])

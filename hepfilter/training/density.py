@@ -1,4 +1,4 @@
-"""Fitting the heads of a network to the latent vectors of background; the network itself stays as it is."""
+"""Fitting the heads of a network to background as they see it; the network itself stays as it is."""
 
 import copy
 import math
@@ -16,9 +16,11 @@ from hepfilter.config.training import Fit, HeadFit
 from hepfilter.errors import TrainingError
 from hepfilter.graphs.labelled import LabelledEvents
 from hepfilter.graphs.reading import Progress
+from hepfilter.models.conditional import Conditional, hardness_of, interest_of
 from hepfilter.models.density import LatentHead
 from hepfilter.models.device import choose_device
 from hepfilter.models.network import GraphNetwork
+from hepfilter.statistics.conditional import conditional_quantiles
 from hepfilter.training.batches import balanced_weights, training_weights
 
 _EVENTS_AT_ONCE: Final = 1024
@@ -61,31 +63,29 @@ def fit_heads(
     Background events are those whose `targets` are background classes. What they count for a head is what its `mixes`
     say: the classes equally, within a class events by their generator weight to the power that `fit`, the network's,
     says; or as in that fit, with its reweighting, and by the priors; or all by their generator weight. TrainingError if
-    a class has no event, or a loss is not finite.
+    a class has no event, a loss is not finite, or there is too little background for the table of a conditional head.
     """
     if not network.heads:
         return
     place = choose_device(device)
     network.to(place)
     read = [
-        _LatentEvents(network, data, target, fit, place)
+        _SeenEvents(network, data, target, fit, place)
         for data, target in ((training, targets[0]), (validation, targets[1]))
     ]
     for definition in network.definition.heads:
         head = network.heads[definition.name]
+        if isinstance(head, Conditional):
+            _tabulate(definition.name, head, read[0])
+            continue
         assert isinstance(head, LatentHead)
         learnt, judging = ([events.background(mix) for mix in definition.mixes] for events in read)
-        with torch.no_grad():
-            head.prepare(learnt[0].latent, learnt[0].weights, learnt[0].classes)
-        if any(True for _ in head.parameters()):
-            _fit(definition.name, head, learnt, judging, options=options, progress=progress)
-        with torch.no_grad():
-            head.settle(learnt[0].latent, learnt[0].weights)
+        _fit_latent(definition.name, head, learnt, judging, options=options, progress=progress)
     network.cpu()
 
 
-class _LatentEvents:
-    """The background events of `data` in the latent space of a network."""
+class _SeenEvents:
+    """The background events of `data` as the heads of a network see them."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class _LatentEvents:
         self._balanced = balanced_weights(self._events, self._own, [c.name for c in self._classes], fit.weight_power)
         reweighted = fit.reweight is not None
         self._fitted = training_weights(data, target, classes, fit)[chosen] if reweighted else self._balanced
-        self._latent = _latent(network, self._events, device)
+        self._latent, self.interest, self.hardness = _seen(network, self._events, device)
 
     def background(self, mix: Mix) -> Background:
         """As a head sees it that is fitted to this `mix`."""
@@ -120,16 +120,49 @@ class _LatentEvents:
         )
 
 
-def _latent(network: GraphNetwork, events: LabelledEvents, device: torch.device) -> Tensor:
-    """[n, H] the latent vectors of `events`."""
-    latent = torch.zeros(len(events), network.latent_width)
+def _seen(network: GraphNetwork, events: LabelledEvents, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Latent vectors [n, H] on `device`; interest [n] and hardness [n], as heads see them, on the CPU."""
+    latent, interest, hardness = torch.zeros(len(events), network.latent_width), *torch.zeros(2, len(events))
     with torch.inference_mode():
         for start in range(0, len(events), _EVENTS_AT_ONCE):
             graphs = events.padded(np.arange(start, min(start + _EVENTS_AT_ONCE, len(events))))
             for n_nodes, rows in graphs.buckets():
                 part = graphs.select(rows).cropped(n_nodes).to(device)
-                latent[start + rows] = network.embed_padded(part).float().cpu()
-    return latent.to(device)
+                found = network.embed_padded(part).float()
+                latent[start + rows], hardness[start + rows] = found.cpu(), hardness_of(part).cpu()
+                interest[start + rows] = interest_of(network.classify(found), network.definition.classes).cpu()
+    return latent.to(device), interest, hardness
+
+
+def _tabulate(name: str, head: Conditional, events: _SeenEvents) -> None:
+    """Fill the head's table by background as nature mixes it."""
+    weights = events.background("nature").weights.cpu().numpy()
+    try:
+        table = conditional_quantiles(
+            events.interest.numpy(), torch.log1p(events.hardness).numpy(), weights, most=len(head.knots)
+        )
+    except ValueError as error:
+        raise TrainingError(f"head {name}: {error}; give more background, or leave out the head") from error
+    head.settle(table)
+
+
+def _fit_latent(
+    name: str,
+    head: LatentHead,
+    training: Sequence[Background],
+    validation: Sequence[Background],
+    *,
+    options: HeadFit,
+    progress: Progress,
+) -> None:
+    """Fit a head that sees latent vectors alone, to its mixes of background."""
+    first = training[0]
+    with torch.no_grad():
+        head.prepare(first.latent, first.weights, first.classes)
+    if any(True for _ in head.parameters()):
+        _fit(name, head, training, validation, options=options, progress=progress)
+    with torch.no_grad():
+        head.settle(first.latent, first.weights)
 
 
 def _fit(

@@ -71,7 +71,7 @@ def test_scores_are_those_of_the_file_to_the_bit(generated, untrained_model):
 def test_scores_of_real_files_are_those_of_the_file_to_the_bit(shared_data, name):
     path = shared_data / f"{name}.root"
     expected = bits(hepfilter.score(path))
-    assert set(expected) == {"interest", "rarity", "scarcity", "pvalue", "combined"}
+    assert set(expected) == {"interest", "rarity", "scarcity", "contrast", "pvalue", "combined"}
     for way, events in held(path, "virtual").items():
         assert bits(hepfilter.score(events)) == expected, way
 

@@ -80,9 +80,8 @@ def test_what_a_node_carries_stands_at_its_object_and_edges_join_nodes(folder):
 
 def test_scores_are_those_of_the_model_or_of_the_skim(folder, scores):
     event = one(folder / "events.root", entries=[3])
-    expected = {
-        name: float(scores[f"HepFilter_{name}"][3]) for name in ("interest", "rarity", "scarcity", "pvalue", "combined")
-    }
+    names = ("interest", "rarity", "scarcity", "contrast", "pvalue", "combined")
+    expected = {name: float(scores[f"HepFilter_{name}"][3]) for name in names}
     assert event.scores == pytest.approx(expected)
     assert event.score == pytest.approx(expected["interest"], abs=1e-3)
     with uproot.open({folder / "skim.root": "Events"}) as tree:

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from hepfilter.config.graph import load_graph_specification
-from hepfilter.config.model import FlowHead, MahalanobisHead
+from hepfilter.config.model import ConditionalHead, FlowHead, MahalanobisHead
 from hepfilter.errors import CheckpointError
 from hepfilter.graphs.build import build_padded
 from hepfilter.models.architectures import build_network
 from hepfilter.models.checkpoint import load, save
 from hepfilter.models.metadata import digest_of, read_metadata
 from hepfilter.models.rewriting import write_calibration
-from hepfilter.scoring.calibration import Calibration, fit_calibration, model_calibration, score_names
+from hepfilter.scoring.calibration import Calibration, fit_calibration, model_calibration, score_names, scores_alone
 from hepfilter.scoring.scorer import GRID, Scorer
 from hepfilter.statistics.intervals import effective_number
 from tests.graph_records import definition, network, random_record
@@ -104,6 +104,34 @@ def test_the_combination_sees_what_one_head_alone_sees() -> None:
     assert together[0] < combined[1]
 
 
+def test_a_score_that_stands_alone_has_a_table_and_no_part_in_the_combination() -> None:
+    scores, weights = correlated(2, 10_000)
+    without = fit_calibration(scores, weights, model_hash="m", background={})
+    more = scores | {"contrast": np.exp(scores["interest"])}
+    found = fit_calibration(more, weights, model_hash="m", background={}, alone=frozenset({"contrast"}))
+    assert found.apply(more)["combined"].tolist() == without.apply(scores)["combined"].tolist()
+    assert found.pvalues("contrast", more["contrast"]).values.min() < 1e-3
+    together = fit_calibration(more, weights, model_hash="m", background={})
+    assert together.apply(more)["combined"].tolist() != without.apply(scores)["combined"].tolist()
+    two = {name: more[name] for name in ("interest", "contrast")}
+    assert fit_calibration(two, weights, model_hash="m", background={}, alone=frozenset({"contrast"})).combined is None
+
+
+def test_a_conditional_head_stands_alone(tmp_path: Path) -> None:
+    path, contrast = tmp_path / "m.safetensors", ConditionalHead(name="contrast", knots=4)
+    built = build_network(definition(OBJECTS).model_copy(update={"heads": (*HEADS, contrast)}))
+    save(built, path, provenance={})
+    scorer = Scorer(path, device="cpu")
+    scores = scorer.score_heads(random_record(500))
+    alone = scores_alone(scorer.metadata)
+    made = fit_calibration(scores, np.ones(500), model_hash=scorer.model_hash, background={}, alone=alone)
+    write_calibration(path, path, made.plain())
+    stored = model_calibration(read_metadata(path))
+    assert stored is not None and set(stored.tables) == {"interest", "density", "centres", "contrast"}
+    assert stored.alone == alone == {"contrast"}
+    assert stored.combine(scores).values.tolist() == made.combine(scores).values.tolist()
+
+
 def test_extrapolations_are_marked() -> None:
     calibration = fitted(2, weighted=True)
     scores, _ = correlated(2, 10_000)
@@ -151,7 +179,7 @@ def test_scores_are_those_of_the_network(model: Path) -> None:
     built = load(model).network
     graphs = build_padded(record, OBJECTS)
     with torch.inference_mode():
-        wanted = built.head_scores(built.embed_padded(graphs)).numpy()
+        wanted = built.all_outputs(graphs)[:, 4:].numpy()
     found = scorer.heads(graphs)
     for number, name in enumerate(("density", "centres")):
         assert found[name] == pytest.approx(wanted[:, number], abs=GRID / 2 + 1e-4)

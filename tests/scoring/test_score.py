@@ -25,7 +25,7 @@ from hepfilter.skim.recipe import Recipe
 from tests.nano import make_nano
 
 MODEL = "interest-objects"
-NAMES = ("interest", "rarity", "scarcity", "pvalue", "combined")
+NAMES = ("interest", "rarity", "scarcity", "contrast", "pvalue", "combined")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Heads are fitted to the latent vectors of background, and to nothing else."""
+"""Heads are fitted to background, and to nothing else."""
 
 import copy
 from dataclasses import replace
@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from hepfilter.config.graph import load_graph_specification
-from hepfilter.config.model import FlowHead, HeadDefinition, MahalanobisHead, RatioHead, SvddHead
+from hepfilter.config.model import ConditionalHead, FlowHead, HeadDefinition, MahalanobisHead, RatioHead, SvddHead
 from hepfilter.config.training import Fit, HeadFit, Reweight, TrainingConfig
 from hepfilter.errors import TrainingError
 from hepfilter.evaluation.metrics import roc_auc
@@ -17,6 +18,7 @@ from hepfilter.graphs.labelled import LabelledGraphs, read_labelled
 from hepfilter.io.sources import Source
 from hepfilter.models.architectures import build_network
 from hepfilter.models.checkpoint import load
+from hepfilter.models.conditional import interest_of
 from hepfilter.models.density import Flow, LatentHead, Ratio
 from hepfilter.models.network import GraphNetwork
 from hepfilter.scoring.scorer import Scorer
@@ -35,6 +37,7 @@ HEADS: tuple[HeadDefinition, ...] = (
     MahalanobisHead(name="rarity", mix="nature"),
     FlowHead(name="rare_density", couplings=4, width=16, mix="nature"),
     RatioHead(name="scarcity", width=16),
+    ConditionalHead(name="contrast", knots=6),
 )
 QUICK = HeadFit(epochs=6, batch_size=128, learning_rate=5e-3)
 
@@ -81,7 +84,7 @@ def network_with_heads(data: LabelledGraphs) -> GraphNetwork:
 
 def scores(built: GraphNetwork, data: LabelledGraphs) -> torch.Tensor:
     with torch.inference_mode():
-        return built.head_scores(built.embed_padded(data.graphs))
+        return built.all_outputs(data.graphs)[:, len(built.definition.classes) :]
 
 
 def test_each_head_finds_signals_that_it_never_saw(network_with_heads: GraphNetwork, data: LabelledGraphs) -> None:
@@ -89,6 +92,7 @@ def test_each_head_finds_signals_that_it_never_saw(network_with_heads: GraphNetw
     is_signal = targets(test) >= 2
     found = dict(zip(network_with_heads.heads, scores(network_with_heads, test).T.numpy(), strict=True))
     del found["scarcity"]  # tells backgrounds apart
+    del found["contrast"]  # tells what the network thinks, which has learnt nothing
     for name, values in found.items():
         assert roc_auc(values[is_signal], values[~is_signal]) > 0.7, name
 
@@ -122,6 +126,42 @@ def test_heads_of_nature_know_one_background_by_its_weights(data: LabelledGraphs
     assert auc["scarcity"] > 0.8, auc
     centre = built.heads["rarity"].class_centres
     assert torch.allclose(centre, torch.zeros_like(centre), atol=1e-4)
+
+
+def test_a_conditional_head_takes_the_same_share_of_background_at_every_hardness(
+    network_with_heads: GraphNetwork, data: LabelledGraphs
+) -> None:
+    """Of what it was made of; the interest that it compares goes with hardness."""
+    learnt = data.select((data.split_hash < 0.7) & (targets(data) < 2))
+    with torch.inference_mode():
+        logits = network_with_heads.all_outputs(learnt.graphs)[:, :4]
+    interest, hardness = interest_of(logits, network_with_heads.definition.classes), learnt.observable("hardness")
+    found = scores(network_with_heads, learnt)[:, list(network_with_heads.heads).index("contrast")].numpy()
+    assert abs(spearmanr(interest, hardness).statistic) > 0.3
+    assert abs(spearmanr(found, hardness).statistic) < 0.1
+    for half in (hardness < np.median(hardness), hardness >= np.median(hardness)):
+        for share in (0.5, 0.1):
+            assert np.mean(found[half] >= -np.log(share)) == pytest.approx(share, rel=0.3)
+
+
+def test_a_conditional_head_counts_background_as_nature_does(data: LabelledGraphs) -> None:
+    """The more interesting half of it is a percent of nature: much of it stands out by factors up to 100."""
+    with torch.inference_mode():
+        interest = interest_of(fresh().forward_padded(data.graphs), fresh().definition.classes).numpy()
+    is_rare = interest > np.median(interest[targets(data) < 2])
+    built = fitted(replace(data, weights=np.where(is_rare, 0.01, 1.0)))
+    found = scores(built, data)[:, list(built.heads).index("contrast")].numpy()
+    learnt = (data.split_hash < 0.7) & (targets(data) < 2)
+    assert np.mean(found[learnt & is_rare] > np.log(30)) > 0.2  # 0.05 if classes counted equally
+    assert np.mean(found[learnt & ~is_rare] > np.log(30)) < 0.05
+
+
+def test_too_little_background_has_no_table(data: LabelledGraphs) -> None:
+    few = data.select((np.arange(len(data)) % 8 == 0) | (targets(data) >= 2))
+    with pytest.raises(
+        TrainingError, match=r"head contrast: \d+ background events with weight; at least 128 are .*; give more"
+    ):
+        fitted(few)
 
 
 def test_a_ratio_head_finds_the_ratio_of_two_densities() -> None:
@@ -160,7 +200,7 @@ def test_the_ratio_is_that_of_the_priors_to_nature(data: LabelledGraphs, priors:
 def test_the_ratio_knows_that_the_network_saw_reweighted_background(data: LabelledGraphs) -> None:
     """`interest` compares signals with that: background as hard as signal, times the priors."""
     fit, built, target = Fit(reweight=Reweight(observable="hardness")), fresh((1.0, 3.0)), targets(data)
-    events = density._LatentEvents(built, data, target, fit, torch.device("cpu"))
+    events = density._SeenEvents(built, data, target, fit, torch.device("cpu"))
     expected = training_weights(data, target, built.definition.classes, fit)[target < 2] * np.where(
         target[target < 2], 3.0, 1.0
     )

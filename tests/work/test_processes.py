@@ -219,7 +219,7 @@ def test_an_exception_ends_busy_workers_at_once(method, hang):
         time.sleep(0.2)
         start = time.monotonic()
         raise RuntimeError("enough")
-    assert time.monotonic() - start < 2.0
+    assert time.monotonic() - start < 10.0
 
 
 def meet_all(job: dict[str, int], number: int, folder: Path, workers: int) -> int:

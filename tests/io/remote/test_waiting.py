@@ -28,14 +28,14 @@ def test_results_and_errors_stand_in_the_order_of_the_calls():
 def test_a_call_that_hangs_counts_as_late_while_the_others_go_on():
     never = threading.Event()
     start = time.monotonic()
-    late, done = run_within(0.1, [never.wait, lambda: 5], at_once=2)
-    assert isinstance(late, TimeoutError) and str(late) == "no answer within 0.1 s" and done == 5
-    assert time.monotonic() - start < 1
+    late, done = run_within(0.5, [never.wait, lambda: 5], at_once=2)
+    assert isinstance(late, TimeoutError) and str(late) == "no answer within 0.5 s" and done == 5
+    assert time.monotonic() - start < 5
     never.set()
 
 
 def test_the_limit_is_for_each_answer_not_for_all():
-    assert run_within(0.2, [lambda: time.sleep(0.08)] * 5) == [None] * 5
+    assert run_within(0.6, [lambda: time.sleep(0.2)] * 5) == [None] * 5
 
 
 def test_no_more_calls_begin_after_the_limit():

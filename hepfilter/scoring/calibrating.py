@@ -77,10 +77,10 @@ def calibrate(
 
     Without `output` the model's own file is written anew. Background are the events of the cards `background`, or all
     that are not marked as signal; in files without truth all. Simulated events that the model may have been trained on
-    (by their hash) are left out unless `trained_on`. Events count with their generator weights.
-    TrainingError if there is too little background, or weights are negative or faulty; DifferentInputsError if a file
-    is a copy of another; OutputError or UsageError if the output is there already and not `force`d, or is a model that
-    ships.
+    (by their hash) are left out unless `trained_on`. Events count with their generator weights, of either sign.
+    TrainingError if there is too little background, or weights are faulty or add up to less than 0;
+    DifferentInputsError if a file is a copy of another; OutputError or UsageError if the output is there already and
+    not `force`d, or is a model that ships.
     """
     scorer = Scorer(model, device=device)
     path = calibration_target(model, scorer.metadata, output, force=force)
@@ -135,7 +135,6 @@ class _Background:
                 events = found.read(start, stop)
                 kept = self._choose(events, tree.arrays(truth, start, stop) if truth else {})
                 weights = np.ones(len(events)) if events.weight is None else events.weight
-                refuse_negative(weights[kept], where=f"{source.path}: tree {tree.name}")
                 refuse_faulty_weights(weights, events.problems, f"{source.path}: tree {tree.name}")
                 self._scores.append(self._scorer.score_heads(events.record[kept]))
                 self._weights.append(np.asarray(weights[kept], np.float64))
@@ -159,12 +158,6 @@ class _Background:
         self.left_out += int(np.count_nonzero(background & ~kept))
         self.not_background += int(np.count_nonzero(~background))
         return kept
-
-
-def refuse_negative(weights: NDArray[np.float64], *, where: str) -> None:
-    """TrainingError, begun by `where`, if one of the weights [n] of background is negative."""
-    if bool((weights < 0).any()):
-        raise TrainingError(f"{where}: negative generator weights; use LO samples")
 
 
 def fit_background(

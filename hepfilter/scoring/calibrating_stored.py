@@ -12,7 +12,6 @@ from hepfilter.scoring.calibrating import (
     calibration_report,
     calibration_target,
     fit_background,
-    refuse_negative,
 )
 from hepfilter.scoring.calibration import INTEREST
 
@@ -33,7 +32,6 @@ def calibrate_stored(
         raise UsageError(f"{scores}: its scores are of model {hashes}; score the files anew")
     path = calibration_target(model, metadata, output, force=force)
     names = (INTEREST, *(head.name for head in metadata.definition.heads))
-    refuse_negative(stored.weights, where=str(scores))
     for number, file in enumerate(stored.facts.files):
         weights = stored.weights[stored.starts[number] : stored.starts[number + 1]]
         refuse_faulty_weights(weights, file.problems, f"{scores}: events of {file.path}")

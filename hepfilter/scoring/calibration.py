@@ -130,7 +130,7 @@ def fit_calibration(
     background: Mapping[str, Any],
     alone: frozenset[str] = frozenset(),
 ) -> Calibration:
-    """The calibration by background events with these scores [n] and weights [n] ≥ 0, `interest` among the scores.
+    """The calibration by background events with these scores [n] and weights [n], `interest` among the scores.
 
     Those `alone` have no part in the combination, see `scores_alone`. ValueError as `pvalue_table`.
     """

@@ -8,6 +8,9 @@ over a threshold are (J. Pickands, Ann. Statist. 3 (1975) 119; A. C. Davison, R.
 error of the fit.
 Light events alone do not make a score measured again above the last heavy ones: they say nothing of heavy ones that may
 be missing there.
+Weights may be negative, as those of next-to-leading order are: sums are signed, and an event that takes away from a sum
+counts in its variance like any other. The share above a score then need not fall with it; the p-value is the largest at
+it or any higher score.
 """
 
 from dataclasses import dataclass
@@ -74,13 +77,15 @@ class PValues:
 
 @dataclass(frozen=True)
 class _Levels:
-    """The distinct scores [L], rising, and what lies at or above each: share, effective number of events, Σw²."""
+    """The distinct scores [L], rising, and what lies at or above each: share, effective number of events, Σw².
+
+    Shares fall; the effective number is 0 where the sum of weights is not above 0.
+    """
 
     scores: Values
     shares: Values
     n_effective: Values
     squares: Values
-    total: float
 
     def highest(self, number: float) -> int:
         """The last level up to which at least `number` effective events lie at or above every level."""
@@ -89,19 +94,21 @@ class _Levels:
 
 
 def pvalue_table(scores: NDArray[np.floating], weights: NDArray[np.floating] | None = None) -> PValueTable:
-    """The table of background events with these scores [n] and weights [n] ≥ 0.
+    """The table of background events with these scores [n] and weights [n].
 
     Events of equal score count as at least as high as each other, so that the p-value of an atom is conservative.
-    ValueError if a score or weight is not finite, a weight is negative, or there are fewer than `LEAST_EFFECTIVE`
-    effective events.
+    ValueError if a score or weight is not finite, the weights add up to less than 0, or there are fewer than
+    `LEAST_EFFECTIVE` effective events.
     """
     w = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
-    if not bool(np.isfinite(scores).all() and np.isfinite(w).all() and (w >= 0).all()):
-        raise ValueError("a background score or weight is not finite, or a weight is negative")
+    if not bool(np.isfinite(scores).all() and np.isfinite(w).all()):
+        raise ValueError("a background score or weight is not finite")
+    if w.sum() < 0:
+        raise ValueError("the weights of background add up to less than 0")
     events = effective_number(w)
     if events < LEAST_EFFECTIVE:
         raise ValueError(f"{events:.0f} effective background events; at least {LEAST_EFFECTIVE:.0f} are needed")
-    levels = _levels(np.asarray(scores, np.float64)[w > 0], w[w > 0])
+    levels = _levels(np.asarray(scores, np.float64)[w != 0], w[w != 0])
     last = levels.highest(MIN_EFFECTIVE)
     knots = _knots(levels.shares[: last + 1])
     p, above = levels.shares[knots], levels.squares[knots]
@@ -148,7 +155,8 @@ def _levels(scores: Values, weights: Values) -> _Levels:
     distinct, level = np.unique(scores, return_inverse=True)
     sums = [np.bincount(level, part, len(distinct)) for part in (weights, weights**2)]
     above, squares = (np.cumsum(part[::-1])[::-1].astype(np.float64) for part in sums)
-    return _Levels(distinct, above / above[0], above**2 / squares, squares, float(above[0]))
+    shares = np.clip(np.maximum.accumulate(above[::-1])[::-1] / above[0], 0.0, 1.0)
+    return _Levels(distinct, shares, np.where(above > 0, above**2 / squares, 0.0), squares)
 
 
 def _knots(shares: Values) -> NDArray[np.int64]:
@@ -164,9 +172,9 @@ def _knots(shares: Values) -> NDArray[np.int64]:
 def _tail(levels: _Levels, last: int, scores: NDArray[np.floating], weights: Values) -> Tail:
     """The tail beyond level `last`; where nothing lies above the fit's threshold, p stays what it is."""
     threshold = levels.scores[min(last, levels.highest(TAIL_EFFECTIVE))]
-    above = (scores > threshold) & (weights > 0)
+    above = (scores > threshold) & (weights != 0)
     excess = float(np.sum(weights[above] * (scores[above] - threshold)))
-    rate = float(np.sum(weights[above])) / excess if excess > 0 else 0.0
+    rate = max(float(np.sum(weights[above])) / excess, 0.0) if excess > 0 else 0.0
     events = effective_number(weights[above])
     return Tail(
         start=float(levels.scores[last]),

@@ -197,7 +197,7 @@ def test_a_provenance_that_tells_no_split_is_one_line(
         (["interest-objects", "s.root", *BACKGROUND], 2, "ships with the package"),
         (["m.safetensors", "s.root", *BACKGROUND], 2, "is calibrated already; --force"),
         (["raw.safetensors", "s.root", *BACKGROUND, "-o", "m.safetensors"], 1, "--force"),
-        (["raw.safetensors", "negative.root", *BACKGROUND, "-o", "n.safetensors"], 1, "negative generator weights"),
+        (["raw.safetensors", "negative.root", *BACKGROUND, "-o", "n.safetensors"], 1, "add up to less than 0"),
         (["raw.safetensors", "s.root", *BACKGROUND, "-o", "n.pt"], 2, "n.pt: is no name for a model"),
     ],
 )

@@ -148,13 +148,45 @@ def test_nothing_beyond_the_highest_score_bounds_from_below() -> None:
     assert found.extrapolated.tolist() == [False, True, True]
 
 
+def signed(seed: int, n_events: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores e^−s, and of next-to-leading order: a fifth of all weights negative, more of them at low scores."""
+    rng = np.random.default_rng(seed)
+    scores = np.concatenate([rng.exponential(size=n_events), rng.exponential(0.7, size=n_events // 4)])
+    return scores, np.concatenate([np.ones(n_events), -np.ones(n_events // 4)])
+
+
+def test_pvalues_of_signed_weights_are_the_shares_of_signed_sums() -> None:
+    held, at = 0, np.array([2.0])
+    truth = (np.exp(-2.0) - 0.25 * np.exp(-2.0 / 0.7)) / 0.75
+    for seed in range(200):
+        table = pvalue_table(*signed(seed, 4000))
+        assert (np.diff(table.pvalues) <= 0).all() and table.pvalues[0] == 1.0
+        found = pvalues(table, at)
+        held += int(found.lower[0] <= truth <= found.upper[0])
+    assert 0.6 < held / 200 < 0.76, held
+    others, weights = signed(500, 200_000)
+    found = pvalues(pvalue_table(*signed(501, 200_000)), others)
+    for share in (0.5, 0.1, 0.01, 0.001):
+        assert weights @ (found.values <= share) / weights.sum() == pytest.approx(share, rel=0.03 + 0.01 / share**0.5)
+
+
+@pytest.mark.parametrize("top", [np.linspace(5, 6, 40), np.full(40, 6.0)])
+def test_a_deficit_on_top_is_not_measured(top: np.ndarray) -> None:
+    """Negative events alone above 5.5: nothing is known there, and no p-value is below 0."""
+    scores = np.concatenate([np.linspace(0, 5, 5000), np.full(200, 5.0), top])
+    table = pvalue_table(scores, np.concatenate([np.ones(5200), -np.ones(40)]))
+    assert table.tail.start <= 5
+    assert (table.pvalues > 0).all() and table.tail.rate >= 0
+    assert (pvalues(table, np.array([5.5, 6.5])).values > 0).all()
+
+
 @pytest.mark.parametrize(
     ("scores", "weights", "message"),
     [
         (np.ones(99), None, "99 effective background events; at least 100"),
         (np.ones(500), np.array([100.0] + [1.0] * 499), "effective background events"),
         (np.append(np.ones(200), np.nan), None, "not finite"),
-        (np.ones(200), np.full(200, -1.0), "negative"),
+        (np.ones(200), np.full(200, -1.0), "add up to less than 0"),
     ],
 )
 def test_what_gives_no_table(scores: np.ndarray, weights: np.ndarray | None, message: str) -> None:

@@ -48,6 +48,7 @@ SIMPLE = (*UNSUPERVISED, *(name + PHYSICAL for name in LEARNING))
 SIGNIFICANT = 0.05
 """Two-sided p-value below which a difference is more than chance."""
 VERDICTS = ("worse", "equal", "better")
+RIVALS = (*SIMPLE, DEDICATED_OF["physical"])
 _ENTRIES = 20_000
 Scores = NDArray[np.floating[Any]]
 
@@ -80,7 +81,10 @@ class Duel:
 
 @dataclass(frozen=True)
 class SignalResult:
-    """One signal in both measures, by the model left without its group, the baselines and dedicated trees."""
+    """One signal in both measures, by the model left without its group, the baselines and dedicated trees.
+
+    `duels` are those of our scores with the rivals that have a working point.
+    """
 
     signal: Signal
     by_measure: Mapping[Measure, Comparison]
@@ -214,14 +218,15 @@ def result_of(signal: Signal, data: Data, scores: Mapping[str, Scores]) -> Signa
     background = data.background[data.test]
     scored = ScoredEvents(test.labels, test.weights, test.observables, background, scores, (family,))
     (found,) = family_results(scored)
-    passed = {}
-    for name, separation in found.physical.by_score.items():
-        point = separation.working_points[TARGET]
-        if point is None:
-            raise SystemExit(f"{name}: too little background for {TARGET:g}; simulate more")
-        passed[name] = scores[name][scored.signal(family)] >= point.threshold
-    others = (*SIMPLE, DEDICATED_OF["physical"])
-    duels = {ours: {other: duel(passed[ours], passed[other]) for other in others} for ours in OURS}
+    points = {name: separation.working_points[TARGET] for name, separation in found.physical.by_score.items()}
+    passed = {
+        name: scores[name][scored.signal(family)] >= point.threshold
+        for name, point in points.items()
+        if point is not None
+    }
+    if not passed.keys() >= {*OURS}:
+        raise SystemExit(f"{signal.name}: too little background for {TARGET:g}; simulate more")
+    duels = {ours: {other: duel(passed[ours], passed[other]) for other in RIVALS if other in passed} for ours in OURS}
     return SignalResult(signal, {measure: found.comparison(measure) for measure in MEASURES}, duels)
 
 
@@ -253,13 +258,17 @@ def report_duels(results: list[SignalResult]) -> None:
         simple = [
             {other: found for other, found in result.duels[ours].items() if other in SIMPLE} for result in results
         ]
-        against = {other: [[result.duels[ours][other]] for result in results] for other in results[0].duels[ours]}
+        against = {
+            other: [[result.duels[ours][other]] for result in results if other in result.duels[ours]]
+            for other in RIVALS
+        }
         for other, fought in {**against, "every simple method": [list(found.values()) for found in simple]}.items():
             worst = [min((duel.verdict for duel in duels), key=VERDICTS.index) for duels in fought]
             higher = sum(all(duel.won > duel.lost for duel in duels) for duels in fought)
-            rows.append([ours, other, str(higher), *(str(worst.count(verdict)) for verdict in reversed(VERDICTS))])
-    title = f"{len(results)} signals: where a score finds more than another at {TARGET:g} background, physical"
-    print_table(title, ["score", "against", "more events", *reversed(VERDICTS)], rows)
+            verdicts = (str(worst.count(verdict)) for verdict in reversed(VERDICTS))
+            rows.append([ours, other, str(len(fought)), str(higher), *verdicts])
+    title = f"where a score finds more signal than another at {TARGET:g} background, physical"
+    print_table(title, ["score", "against", "signals known", "more events", *reversed(VERDICTS)], rows)
 
 
 def ratio(values: NDArray[np.float64], ideal: NDArray[np.float64]) -> NDArray[np.float64]:

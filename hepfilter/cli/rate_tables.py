@@ -1,5 +1,6 @@
 """Rates of a menu's paths as tables on a terminal."""
 
+from math import isnan
 from typing import TYPE_CHECKING
 
 from hepfilter.wording import counted
@@ -41,6 +42,8 @@ def print_rates(table: "RateTable", resolution: "Resolution | None", console: "C
     rows.add_row("control stream", "", _rate(table.control, None, table.of), "", "", *([""] if predicted else []))
     rows.add_row("written", "", _rate(table.written, None, table.of), "", "", *([""] if predicted else []))
     console.print(rows)
+    if isnan(table.union.value):
+        console.print("no rates: the weights of the events that are shown do not add up to more than 0")
     if resolution is not None and resolution.budget is not None:
         console.print(f"the shared budget will take {_prediction(resolution.budget)}", markup=False)
     if table.blinded:
@@ -77,7 +80,7 @@ def print_course(blocks: "BlockRates", table: "RateTable", console: "Console", *
     for place in range(min(len(blocks.run), _LONGEST)):
         where = [str(blocks.run[place])] + ([] if what == "run" else [str(blocks.luminosity_block[place])])
         values = [*blocks.prescaled.value[place], blocks.union.value[place]]
-        rows.add_row(*where, f"{blocks.events[place]:,}", *(f"{scale * float(value):.3g}" for value in values))
+        rows.add_row(*where, f"{blocks.events[place]:,}", *(_number(scale * float(value)) for value in values))
     console.print(rows)
     if len(blocks.run) > _LONGEST:
         console.print(f"the first {_LONGEST} of {len(blocks.run):,}; --json has all")
@@ -116,4 +119,9 @@ def _prediction(prediction: "Prediction | None") -> str:
 
 def _interval(value: float, lower: float, upper: float, of: str) -> str:
     scale = 1.0 if of == "Hz" else 100.0
-    return f"{scale * value:.3g} [{scale * lower:.3g}, {scale * upper:.3g}]"
+    return "–" if isnan(value) else f"{scale * value:.3g} [{scale * lower:.3g}, {scale * upper:.3g}]"
+
+
+def _number(value: float) -> str:
+    """Nothing is known of events whose weights do not add up to more than 0."""
+    return "–" if isnan(value) else f"{value:.3g}"

@@ -198,8 +198,6 @@ def print_report(report: "SkimReport", console: "Console") -> None:
         from hepfilter.cli.rate_tables import print_rates
 
         print_rates(report.rates, report.predicted, console)
-    elif report.menu:
-        console.print("no rates: weights of events are negative")
     if report.model and report.menu:
         console.print(f"model {report.model} ({report.model_hash[:12]})", markup=False)
     elif report.model:

@@ -18,7 +18,7 @@ from hepfilter.skim.recipe import Recipe
 from hepfilter.trigger.decisions import Decisions, decide
 from hepfilter.trigger.events import Mask, TriggerEvents
 from hepfilter.trigger.lock import Trigger
-from hepfilter.trigger.rates import RateTable, can_be_counted, rate_table
+from hepfilter.trigger.rates import RateTable, rate_table
 from hepfilter.trigger.selection import Selection, keep_above, keep_fraction
 from hepfilter.trigger.thresholds import Resolution, is_sample, resolve, stated_thresholds
 
@@ -32,7 +32,7 @@ class Verdict:
 
     `threshold` and `ties_dropped` are those of one score. A menu gives `bits` [B] by the column that they go to, the
     trigger with its thresholds, what these will give (None if a lock brought them, or these events cannot tell), and
-    the rates here (None if weights are negative); `unblinded` says whether that shows what the menu blinds.
+    the rates here; `unblinded` says whether that shows what the menu blinds.
     """
 
     step: str
@@ -129,9 +129,7 @@ def _by_menu(
         bits=_bits(decisions),
         trigger=trigger,
         resolution=resolution,
-        rates=rate_table(events, decisions, paths, sections=sections, unblind=unblind)
-        if can_be_counted(events)
-        else None,
+        rates=rate_table(events, decisions, paths, sections=sections, unblind=unblind),
         unblinded=unblind,
     )
 

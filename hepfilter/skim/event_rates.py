@@ -22,7 +22,8 @@ def event_rates(files: Sequence[SurveyedFile], menu: Menu, datasets: Mapping[str
     """[B] Hz for the chosen events of all `files`, in their order; None where it is not known.
 
     Data: 1 / livetime, that of all luminosity sections that the files tell of, each of `menu.lumi_section` seconds.
-    Simulation: σ × luminosity × weight / Σ of the weights of all events that were read of its dataset.
+    Simulation: σ × luminosity × weight / Σ of the weights of all events that were read of its dataset; not known if
+    that of a dataset is 0 or less, unless no event has a weight.
     """
     kinds = {_kind(file, datasets) for file in files}
     if kinds == {"data"}:
@@ -36,6 +37,8 @@ def event_rates(files: Sequence[SurveyedFile], menu: Menu, datasets: Mapping[str
     totals: dict[str, float] = {}
     for file in files:
         totals[file.dataset_name] = totals.get(file.dataset_name, 0.0) + file.total_weight
+    if any(totals[file.dataset_name] <= 0 and file.event_weights.any() for file in files):
+        return None
     parts = []
     for file in files:
         name, weights = file.dataset_name, file.event_weights

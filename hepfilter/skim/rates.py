@@ -165,9 +165,7 @@ def _decided(
 def _report(
     read: FirstPass, verdict: Verdict, trigger: Trigger, resolution: Resolution | None, windows: tuple[Window, ...]
 ) -> RatesReport:
-    """UsageError if weights are negative."""
-    if verdict.rates is None:
-        raise UsageError("weights of events are negative, of which no rates are made; give an LO sample")
+    assert verdict.rates is not None
     return RatesReport(
         trigger=trigger,
         rates=verdict.rates,

@@ -67,10 +67,10 @@ class SkimReport(Shown):
     among them the number below which it is an extrapolation; `problems` counts objects treated by rule; `bytes_read`
     are all that were read of the inputs, `payload_bytes` what their events hold as they are compressed; `catalogue` has
     kind, cross-section (pb) and luminosity (1/fb) of each dataset. Of the menu of that name, `rates` are what its paths
-    took here, None if weights are negative, and `predicted` what they will take, where the thresholds were tuned on
-    these events; `unblinded` says that both show what the menu blinds. `bad` is what could not be read and was
-    quarantined: its events are missing everywhere. `resumed` are the events that an earlier run had read. `stages` are
-    the seconds that selecting, deciding and writing took; `summary` is what the output keeps for a report.
+    took here, and `predicted` what they will take, where the thresholds were tuned on these events; `unblinded` says
+    that both show what the menu blinds. `bad` is what could not be read and was quarantined: its events are missing
+    everywhere. `resumed` are the events that an earlier run had read. `stages` are the seconds that selecting, deciding
+    and writing took; `summary` is what the output keeps for a report.
     """
 
     files: tuple[FileCount, ...]

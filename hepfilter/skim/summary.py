@@ -127,9 +127,8 @@ class RunSummary:
 
     Histograms hold events and `unit`: Hz where a rate is known, else generator weights (1 for data); spectra always
     the latter. `scores` have each column of the scores, as `trigger.events.interesting` orders it. `runs` and
-    `sections` are None where events have no run and luminosity block. `rates` are None without a menu, and where
-    weights are negative; their course is left out where it has more than `MOST_BLOCKS` blocks. `unblinded`: what a menu
-    blinds is shown here.
+    `sections` are None where events have no run and luminosity block. `rates` are None without a menu; their course is
+    left out where it has more than `MOST_BLOCKS` blocks. `unblinded`: what a menu blinds is shown here.
     """
 
     unit: Literal["Hz", "weight"]

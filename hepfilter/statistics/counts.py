@@ -21,7 +21,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ScoreCounts:
-    """The distinct `values` [L], rising, with the Σw `weights` [L] and the Σw² `squares` [L] of the events there.
+    """The distinct `values` [L], rising, with the Σw `weights` [L] of the events there.
 
     `step` is 0 while the values are those of the events. Else it is the power of two to whose multiples they were
     rounded down: sums above a multiple of it are still exact, only the choice of thresholds has become coarser.
@@ -31,36 +31,34 @@ class ScoreCounts:
 
     values: Values
     weights: Values
-    squares: Values
     step: float = 0.0
 
     @classmethod
     def of(cls, values: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]] | None = None) -> Self:
-        """The distribution of events with these values [n] and weights [n] ≥ 0, 1 if not given; of none it is empty.
+        """The distribution of events with these values [n] and weights [n], 1 if not given; of none it is empty.
 
-        ValueError if a value or weight is not finite, or a weight is negative.
+        ValueError if a value or weight is not finite.
         """
         w = np.ones(len(values)) if weights is None else np.asarray(weights, np.float64)
-        if not bool(np.isfinite(values).all() and np.isfinite(w).all() and (w >= 0).all()):
-            raise ValueError("a value or weight is not finite, or a weight is negative")
-        return cls._gathered(np.asarray(values, np.float64), w, w**2, 0.0)
+        if not bool(np.isfinite(values).all() and np.isfinite(w).all()):
+            raise ValueError("a value or weight is not finite")
+        return cls._gathered(np.asarray(values, np.float64), w, 0.0)
 
     @classmethod
-    def _gathered(cls, values: Values, weights: Values, squares: Values, step: float) -> Self:
+    def _gathered(cls, values: Values, weights: Values, step: float) -> Self:
         """Equal values become one; then the step is doubled as often as there are still too many of them."""
         rounded = values if step == 0 else np.floor(values / step) * step
         distinct, level = np.unique(rounded, return_inverse=True)
-        summed, of_squares = (np.bincount(level, part, len(distinct)).astype(np.float64) for part in (weights, squares))
+        summed = np.bincount(level, weights, len(distinct)).astype(np.float64)
         if len(distinct) <= MOST_VALUES:
-            return cls(distinct, summed, of_squares, step)
-        return cls._gathered(distinct, summed, of_squares, max(2 * step, _FINEST))
+            return cls(distinct, summed, step)
+        return cls._gathered(distinct, summed, max(2 * step, _FINEST))
 
     def merge(self, other: "ScoreCounts") -> "ScoreCounts":
         """The distribution of the events of both."""
         values = np.concatenate([self.values, other.values])
         weights = np.concatenate([self.weights, other.weights])
-        squares = np.concatenate([self.squares, other.squares])
-        return self._gathered(values, weights, squares, max(self.step, other.step))
+        return self._gathered(values, weights, max(self.step, other.step))
 
     def add(self, values: NDArray[np.floating[Any]], weights: NDArray[np.floating[Any]] | None = None) -> "ScoreCounts":
         """The distribution with further events, as `of` takes them."""
@@ -71,35 +69,40 @@ class ScoreCounts:
         """Σw of all events."""
         return float(self.weights.sum())
 
-    def sum_above(self, thresholds: NDArray[np.floating[Any]]) -> tuple[Values, Values]:
-        """Σw and Σw² of the events at or above each threshold [n], rounded down to a multiple of `step`."""
+    def most_above(self, thresholds: NDArray[np.floating[Any]]) -> Values:
+        """The largest Σw of the events at or above each threshold [n], or any higher one; without negative weights Σw.
+
+        Thresholds are rounded down to a multiple of `step`.
+        """
         t = np.asarray(thresholds, np.float64)
         first = np.searchsorted(self.values, t if self.step == 0 else np.floor(t / self.step) * self.step)
-        weights, squares = (np.append(_from_the_top(part), 0.0)[first] for part in (self.weights, self.squares))
-        return weights, squares
+        most: Values = np.append(self._most_above(), 0.0)[first]
+        return most
 
     def lowest_within(self, budget: float) -> float | None:
-        """The lowest value at or above which no more than `budget` of weight lies; None if the highest has more.
+        """The lowest value at or above which no more than `budget` of weight lies, nor at or above any higher one.
 
-        Events of equal value are above it together, or none of them is.
+        None if the highest has more. Events of equal value are above it together, or none of them is. With negative
+        weights the sum may fall below the budget again further down: to stop where it first rises above it gives the
+        budget on average (A. Wald, Ann. Math. Statist. 15 (1944) 283).
         """
-        fits = np.flatnonzero(_from_the_top(self.weights) <= budget * (1 + _ROUNDING))
+        fits = np.flatnonzero(self._most_above() <= budget * (1 + _ROUNDING))
         return float(self.values[fits[0]]) if len(fits) else None
 
+    def _most_above(self) -> Values:
+        """[L] the largest Σw at or above each value, or any higher one."""
+        sums: Values = np.maximum.accumulate(np.cumsum(self.weights[::-1]))[::-1]
+        return sums
+
     def quantile(self, shares: NDArray[np.floating[Any]]) -> Values:
-        """[n] the lowest values with at least these shares of the weight at or below them. ValueError without weight.
+        """[n] the lowest values with at least these shares of the weight at or below them. ValueError if Σw ≤ 0.
 
         Exact if `step` is 0, else too low by less than `step`.
         """
         if not self.total > 0:
-            raise ValueError("no events, or none with weight: no quantile")
+            raise ValueError("no events, or weights that add up to no more than 0: no quantile")
         summed = np.cumsum(self.weights)
-        levels = np.searchsorted(summed, np.asarray(shares) * summed[-1] * (1 - _ROUNDING))
+        wanted = np.asarray(shares) * summed[-1] * (1 - _ROUNDING)
+        levels = np.searchsorted(np.maximum.accumulate(summed), wanted)
         quantiles: Values = self.values[np.minimum(levels, len(self.values) - 1)]
         return quantiles
-
-
-def _from_the_top(parts: Values) -> Values:
-    """[L] the sums of each and all after it."""
-    sums: Values = np.cumsum(parts[::-1])[::-1]
-    return sums

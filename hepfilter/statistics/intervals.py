@@ -1,7 +1,7 @@
 """Efficiencies with intervals, from counts or from weighted events."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ ONE_SIGMA: Final = 0.6826894921370859
 
 @dataclass(frozen=True)
 class Efficiency:
-    """A share with its interval: 0 ≤ lower ≤ value ≤ upper ≤ 1.
+    """A share with its interval, lower ≤ value ≤ upper; in [0, 1], unless weights are negative.
 
-    `n_effective` is the number of trials behind it (`binomial_trials` for weighted events). With no trials the value is
-    NaN and the interval is all of [0, 1]: nothing is known.
+    `n_effective` is the number of trials behind it. With none the value is NaN and the interval is all of [0, 1]:
+    nothing is known.
     """
 
     value: float
@@ -60,6 +60,66 @@ def effective_number(weights: NDArray[np.floating]) -> float:
     return float(np.sum(values)) ** 2 / squares if squares != 0 else 0.0
 
 
+@dataclass(frozen=True)
+class WeightSums:
+    """Sums over events, arrays of one shape: Σw `signed`, Σ|w| of those with w < 0 `negative`, and Σw² `squares`."""
+
+    signed: NDArray[np.float64]
+    negative: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, weights: NDArray[np.floating]) -> Self:
+        """Those of weights [n], of shape []."""
+        return cls(*(np.asarray(part.sum()) for part in weight_powers(weights)))
+
+    @property
+    def unsigned(self) -> NDArray[np.float64]:
+        """Σ|w|; without negative weights Σw to the last bit."""
+        return self.signed + 2 * self.negative
+
+
+def weight_powers(weights: NDArray[np.floating]) -> tuple[NDArray[np.float64], ...]:
+    """What `WeightSums` has the sums of, each [n]."""
+    w = np.asarray(weights, np.float64)
+    return w, np.maximum(-w, 0.0), w**2
+
+
+@dataclass(frozen=True)
+class WeightedShares:
+    """Shares with their intervals, lower ≤ value ≤ upper, and the `trials` behind them: arrays of one shape."""
+
+    value: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    trials: NDArray[np.float64]
+
+
+def weighted_shares(passed: WeightSums, every: WeightSums, *, coverage: float = ONE_SIGMA) -> WeightedShares:
+    """The shares Σ_passed w / Σw with their intervals, for weights of either sign.
+
+    Without negative weights the interval is that of Clopper and Pearson with `binomial_trials_of`. With them it is that
+    of the share of Σ|w|, moved to the share of Σw, which may lie below 0 or above 1, and stretched by the ratio of the
+    two shares' standard deviations. That is exact for equal weights, and an approximation otherwise: the variances are
+    those of the delta method, for Σw well above 0. Where Σw is not above 0 the value is NaN and the interval [0, 1].
+    """
+    total, size, squares = every.signed, every.unsigned, every.squares
+    above, known = np.minimum(passed.squares, squares), total > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        q = np.where(size > 0, np.clip(passed.unsigned / size, 0.0, 1.0), 0.0)
+        p = np.where(known, np.where(q < 1, passed.signed / total, 1.0), np.nan)
+        variance, plain = (((1 - x) ** 2 * above + x**2 * (squares - above)) / y**2 for x, y in ((p, total), (q, size)))
+        stretch = np.sqrt(np.where(plain > 0, variance / plain, (size / total) ** 2))
+        trials = binomial_trials_of(q, above, size, squares)
+        lower, upper = clopper_pearson_of(q * trials, trials, coverage=coverage)
+        return WeightedShares(
+            value=p,
+            lower=np.where(known, p - np.maximum(q - lower, 0.0) * stretch, 0.0),
+            upper=np.where(known, p + np.maximum(upper - q, 0.0) * stretch, 1.0),
+            trials=np.where(known, trials / stretch**2, 0.0),
+        )
+
+
 def binomial_trials(
     shares: NDArray[np.floating], squares: NDArray[np.floating], weights: NDArray[np.floating]
 ) -> NDArray[np.float64]:
@@ -96,28 +156,12 @@ def efficiency(
 ) -> Efficiency:
     """The share of events that passed, with the Clopper–Pearson interval.
 
-    With `weights` (one per event, ≥ 0) the share is weighted, and the interval is that of `binomial_trials`, to which
-    the events that pass count by their own weights, be they all light or all heavy. With few effective events on either
-    side that is an approximation.
-    ValueError for a negative or NaN weight.
+    With `weights` (one per event) share and interval are those of `weighted_shares`: the events that pass count by
+    their own weights, be they all light or all heavy. With few effective events on either side that is an
+    approximation. ValueError for a weight that is not finite.
     """
-    if weights is None:
-        value, total = float(np.mean(passed)) if len(passed) else float("nan"), float(len(passed))
-    else:
-        if not bool(np.all(np.asarray(weights) >= 0)):
-            raise ValueError("a weight is negative or NaN; an efficiency has no meaning then")
-        value, total = _weighted_share(passed, np.asarray(weights, np.float64))
-    if total == 0:
-        return Efficiency(float("nan"), 0.0, 1.0, 0.0)
-    lower, upper = clopper_pearson(value * total, total, coverage=coverage)
-    return Efficiency(value, min(lower, value), max(upper, value), total)
-
-
-def _weighted_share(passed: NDArray[np.bool_], weights: NDArray[np.float64]) -> tuple[float, float]:
-    """The share, and the number of trials behind it; NaN and 0 without weight."""
-    total = float(weights.sum())
-    if not total > 0:
-        return float("nan"), 0.0
-    value = min(float(weights[passed].sum()) / total, 1.0)
-    squares = np.array([np.square(weights[passed]).sum()])
-    return value, float(binomial_trials(np.array([value]), squares, weights)[0])
+    w = np.ones(len(passed)) if weights is None else np.asarray(weights, np.float64)
+    if not np.isfinite(w).all():
+        raise ValueError("a weight is not finite; an efficiency has no meaning then")
+    found = weighted_shares(WeightSums.of(w[passed]), WeightSums.of(w), coverage=coverage)
+    return Efficiency(*(float(part) for part in (found.value, found.lower, found.upper, found.trials)))

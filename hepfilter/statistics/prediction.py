@@ -7,8 +7,11 @@ the same distribution with k + ½ and n − k + ½ is the prediction (J. Aitchis
 Analysis, Cambridge 1975, with the prior of H. Jeffreys).
 
 Weighted events enter by effective numbers: n and m are the numbers of unweighted trials with which the share would have
-the variance that it has. That is exact for equal weights and an approximation otherwise, which a test holds to 68 ± 5 %
-for weights that vary by a factor of 30, with 50 events passing.
+the variance that it has. With negative weights these are the numbers for the share of Σ|w|, and the interval is moved
+to the share of Σw and stretched by the ratio of the two shares' standard deviations, as in
+`statistics.intervals.weighted_shares`. All that is exact for equal weights and an approximation otherwise, which tests
+hold to 68 ± 5 % for weights that vary by a factor of 30, and for signed ones, with 50 events passing. The variances are
+those of the delta method: Σw must lie several of its own standard deviations √Σw² above 0.
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hepfilter.statistics.intervals import ONE_SIGMA, effective_number
+from hepfilter.statistics.intervals import ONE_SIGMA, effective_number, weight_powers
 
 Unit = Literal["fraction", "Hz"]
 """What a rate is told in: a share of all events (by weight), or events per second."""
@@ -31,7 +34,7 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What is expected of a future sample: 0 ≤ lower ≤ value ≤ upper, in the unit `of`.
+    """What is expected of a future sample: lower ≤ value ≤ upper, in the unit `of`; not below 0 for weights ≥ 0.
 
     `value` is what the sample at hand gives, `n_effective` the effective number of events behind it.
     """
@@ -54,26 +57,30 @@ def predict(
 ) -> Prediction:
     """The rate in a sample of `future` events (None: as many as here), given those at hand [n].
 
-    `probability` [n] in [0, 1] is that with which each event passes: 0 or 1, or less under a prescale. `amounts` [n],
-    ≥ 0, are what events add to the rate: their weights (the result is a share of the sum) or Hz. The sum of all Hz,
-    passing or not, is taken as known. `tuned` says that the threshold was put where these very events give the value.
-    ValueError without an amount > 0.
+    `probability` [n] in [0, 1] is that with which each event passes: 0 or 1, or less under a prescale. `amounts` [n]
+    are what events add to the rate: their weights (the result is a share of the sum) or Hz. The sum of all Hz, passing
+    or not, is taken as known. `tuned` says that the threshold was put where these very events give the value.
+    ValueError unless the sum of all amounts is above 0.
     """
-    s, a = np.asarray(probability, np.float64), np.asarray(amounts, np.float64)
-    total = float(a.sum())
+    s, (a, negative, _) = np.asarray(probability, np.float64), weight_powers(amounts)
+    total, sizes = float(a.sum()), np.abs(a)
     if not total > 0:
-        raise ValueError("no events, or none with weight: nothing can be predicted of them")
-    share = min(float(a @ s) / total, 1.0)
+        raise ValueError("no events, or amounts that add up to no more than 0: nothing can be predicted of them")
+    size = total + 2 * float(negative.sum())
+    unsigned = min((float(a @ s) + 2 * float(negative @ s)) / size, 1.0)
+    share = float(a @ s) / total if unsigned < 1 else 1.0
     ratio = len(a) / (len(a) if future is None else future)
-    here = float(np.sum((a * (s - share)) ** 2)) / total**2
-    there = ratio * float(np.sum(a**2 * (s * (1 - share) ** 2 + (1 - s) * share**2))) / total**2
-    n_all = effective_number(a)
-    n_future = _trials(share, there, n_all / ratio)
-    n_here = min(_trials(share, here, n_all if share in (0, 1) else np.inf), _KNOWN * n_future)
-    lower, upper = beta_binomial_interval(share, n_here, n_future, tuned=tuned, coverage=coverage)
+    here, there = _variances(s, sizes / size, unsigned, ratio)
+    n_all = effective_number(sizes)
+    n_future = _trials(unsigned, there, n_all / ratio)
+    n_here = min(_trials(unsigned, here, n_all if unsigned in (0, 1) else np.inf), _KNOWN * n_future)
+    lower, upper = beta_binomial_interval(unsigned, n_here, n_future, tuned=tuned, coverage=coverage)
+    variance = sum(_variances(s, a / total, share, ratio))
+    stretch = np.sqrt(variance / (here + there)) if here + there > 0 else size / total
     scale = 1.0 if of == "fraction" else total
-    limits = (min(lower, share) * scale, max(upper, share) * scale)
-    return Prediction(share * scale, *limits, effective_number(a * s), of)
+    least = float(share - max(unsigned - lower, 0.0) * stretch)
+    most = float(share + max(upper - unsigned, 0.0) * stretch)
+    return Prediction(share * scale, least * scale, most * scale, effective_number(a * s), of)
 
 
 def beta_binomial_interval(
@@ -97,6 +104,13 @@ def beta_binomial_interval(
     middles = np.cumsum(chances) - chances / 2
     lower, upper = np.interp([(1 - coverage) / 2, (1 + coverage) / 2], middles / chances.sum(), passing)
     return float(lower) / m, float(upper) / m
+
+
+def _variances(probability: Values, parts: Values, share: float, ratio: float) -> tuple[float, float]:
+    """Those of the share of `parts` that passes, here and in a future sample that is 1 / `ratio` times as large."""
+    here = float(np.sum((parts * (probability - share)) ** 2))
+    there = float(np.sum(parts**2 * (probability * (1 - share) ** 2 + (1 - probability) * share**2)))
+    return here, ratio * there
 
 
 def _trials(share: float, variance: float, otherwise: float) -> float:

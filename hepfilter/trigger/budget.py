@@ -10,6 +10,9 @@ are scaled back to the budget; a change that raises the objective stays, and whe
 down to 2 %. That finds a maximum which no such change improves; it need not be the highest of all, as the union is not
 convex. At the end all rates are scaled to the budget event by event, and each path, those of high priority first, takes
 what still fits.
+
+With negative weights a rate does not only grow as a threshold falls. The search then goes by the largest rate down to
+each threshold, which does; the union at the end, and down to it, is the sum itself, and stays within the budget.
 """
 
 from dataclasses import dataclass
@@ -27,6 +30,8 @@ _BINS: Final = 400
 _LEAST_GAIN: Final = 1e-5
 _SCALINGS: Final = 100
 _ROUNDING: Final = 1e-9
+_NOTHING: Final = 1e-30
+"""The rate, of the budget, of events on top without weight, or with no more than 0 in sum."""
 
 Values = NDArray[np.float64]
 
@@ -35,7 +40,7 @@ Values = NDArray[np.float64]
 class SharedBudget:
     """The problem, of N events and P paths.
 
-    `values` [P, N] say how interesting each event is to each path, −inf where it is no candidate; `amounts` [N] ≥ 0
+    `values` [P, N] say how interesting each event is to each path, −inf where it is no candidate; `amounts` [N]
     what an event adds to a rate; `budget` > 0 is what the union may have, in the same unit. `accepted` [P] in (0, 1] is
     the share that the prescale lets through; `priorities` [P] > 0.
     """
@@ -67,7 +72,7 @@ class SharedBudget:
 
 @dataclass(frozen=True)
 class _Search:
-    """The problem with its events that can matter; `reach` [P, E] is for each the ln of a path's rate down to it.
+    """The problem with its events that can matter; `reach` [P, E] is for each the ln of a path's most rate down to it.
 
     +inf where the event is no candidate of the path, or alone too much of one. `most` [P]: the largest finite `reach`.
     """
@@ -83,7 +88,8 @@ class _Search:
         """
         place, amounts = self._entries(rates)
         bins = np.ceil(np.clip((place + width) / (2 * width), 0.0, 1.0 + 1.0 / _BINS) * _BINS).astype(np.int64)
-        within = np.cumsum(np.bincount(bins.ravel(), amounts.ravel(), _BINS + 2))[: _BINS + 1]
+        sums = np.cumsum(np.bincount(bins.ravel(), amounts.ravel(), _BINS + 2))[: _BINS + 1]
+        within = np.maximum.accumulate(sums)
         shift = np.interp(self.problem.budget, within, np.linspace(-width, width, _BINS + 1))
         shifted: Values = np.minimum(rates + shift, self.most)
         return shifted
@@ -140,8 +146,8 @@ def _search(problem: SharedBudget) -> _Search:
     for values, accepted, row in zip(problem.values, problem.accepted, reach, strict=True):
         candidates = values > -np.inf
         counts = ScoreCounts.of(values[candidates], problem.amounts[candidates])
-        with np.errstate(divide="ignore"):  # events without weight on top reach a rate of 0
-            row[candidates] = np.log(accepted * counts.sum_above(values[candidates])[0])
+        most = accepted * counts.most_above(values[candidates])
+        row[candidates] = np.log(np.maximum(most, _NOTHING * problem.budget))
     fits = reach <= np.log(problem.budget) + _ROUNDING
     used = fits.any(axis=0)
     reach, values = np.where(fits, reach, np.inf)[:, used], np.where(fits, problem.values, -np.inf)[:, used]
@@ -164,7 +170,7 @@ def _improved(search: _Search, rates: Values, factor: float) -> Values:
     """ln rates after all changes by `factor` that raise the objective, by more than one event more for all would."""
     priorities, amounts = search.problem.priorities, search.problem.amounts
     rates = search.scaled(rates, factor)
-    one_event = float(amounts @ amounts) / float(amounts.sum())
+    one_event = float(amounts @ amounts) / float(np.abs(amounts).sum())
     least, improving = float(priorities.sum()) * max(one_event / search.problem.budget, _LEAST_GAIN), True
     while improving:
         improving = False

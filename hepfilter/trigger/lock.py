@@ -100,9 +100,9 @@ class Trigger:
 
 
 class _Prediction(StrictModel):
-    value: float = Field(ge=0, allow_inf_nan=False)
-    lower: float = Field(ge=0, allow_inf_nan=False)
-    upper: float = Field(ge=0, allow_inf_nan=False)
+    value: FiniteFloat
+    lower: FiniteFloat
+    upper: FiniteFloat
     n_effective: float = Field(ge=0, allow_inf_nan=False)
     of: Unit
 

@@ -1,9 +1,9 @@
 """How much each path takes: rates, overlaps, and their course over runs and luminosity sections.
 
 All rates are of events outside blind regions, and of paths that are not blind: what is blind is in none of them, nor
-can the rate of a blind path be had as a difference. Intervals are those of a binomial share (`statistics.intervals`,
-68 %), weighted events entering by the number of trials that has their variance; the sum of all events is taken as
-known.
+can the rate of a blind path be had as a difference. Rates are signed sums of weights, so that they add up, and in a
+small selection of events with negative weights may lie below 0. Intervals are those of `weighted_shares`
+(`statistics.intervals`, 68 %); the sum of all events is taken as known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hepfilter.events.identity import pack_sections
 from hepfilter.shown import Shown
-from hepfilter.statistics.intervals import binomial_trials_of, clopper_pearson_of
+from hepfilter.statistics.intervals import WeightSums, weight_powers, weighted_shares
 from hepfilter.statistics.prediction import Unit
 from hepfilter.trigger.decisions import Decisions, ResolvedPath
 from hepfilter.trigger.events import Mask, TriggerEvents
@@ -30,7 +30,10 @@ _COURSES: Final = ("runs", "sections")
 
 @dataclass(frozen=True)
 class Rates:
-    """Rates with their intervals, 0 ≤ lower ≤ value ≤ upper, arrays of one shape; NaN, and any rate, of no events."""
+    """Rates with their intervals, lower ≤ value ≤ upper, arrays of one shape.
+
+    NaN, and any rate, of no events, and where the weights of all do not add up to more than 0.
+    """
 
     value: Values
     lower: Values
@@ -139,9 +142,9 @@ class _Sample:
     def rates(self, masks: Mask) -> Rates:
         """Rates of events [B, …] that pass."""
         flat = masks.reshape(len(masks), int(np.prod(masks.shape[1:])))
-        sums, squares = (np.reshape(part @ flat, masks.shape[1:]) for part in (self.amounts, self.amounts**2))
-        totals = (np.asarray(self.amounts.sum()), np.asarray((self.amounts**2).sum()))
-        return _rates(sums, squares, totals, scale=totals[0] if self.of == "Hz" else np.asarray(1.0))
+        sums = WeightSums(*(np.reshape(part @ flat, masks.shape[1:]) for part in weight_powers(self.amounts)))
+        every = WeightSums.of(self.amounts)
+        return _rates(sums, every, scale=np.abs(every.signed) if self.of == "Hz" else np.asarray(1.0))
 
     def by_block(self, passed: Mask, *, whole_runs: bool) -> BlockRates:
         """The course, for the paths' bits [B, P] after prescales."""
@@ -154,12 +157,14 @@ class _Sample:
             lengths = (self.runs_of_sections == blocks[:, :1]).sum(axis=1)
             blocks = np.pad(blocks, ((0, 0), (0, 1)))
         bits = np.column_stack([passed, passed.any(axis=1), np.ones(len(passed), bool)])
-        sums, squares = (_summed(of_event, bits, part, len(blocks)) for part in (self.amounts, self.amounts**2))
-        totals = (sums[:, -1:], squares[:, -1:])
+        sums = [_summed(of_event, bits, part, len(blocks)) for part in weight_powers(self.amounts)]
+        every = WeightSums(*(part[:, -1:] for part in sums))
         scale = (
-            totals[0] * len(self.runs_of_sections) / lengths[:, None] if self.of == "Hz" else np.ones((len(blocks), 1))
+            np.abs(every.signed) * len(self.runs_of_sections) / lengths[:, None]
+            if self.of == "Hz"
+            else np.ones((len(blocks), 1))
         )
-        found = _rates(sums[:, :-1], squares[:, :-1], totals, scale=scale)
+        found = _rates(WeightSums(*(part[:, :-1] for part in sums)), every, scale=scale)
         parts = [found.value, found.lower, found.upper]
         return BlockRates(
             run=blocks[:, 0],
@@ -183,7 +188,7 @@ def rate_table(
     In Hz where the events' rates are known, else as shares of the summed weights. `sections` (run · 2³² + luminosity
     block) are those that the livetime is of, also without events; None: those of the events. `unblind` shows what is
     blind.
-    ValueError if the decisions are not of these paths, or a weight is negative.
+    ValueError if the decisions are not of these paths, or a weight is not finite.
     """
     if decisions.paths != tuple(path.name for path in paths):
         raise ValueError(f"decisions of {decisions.paths} do not fit the paths {[path.name for path in paths]}")
@@ -213,21 +218,11 @@ def rate_table(
     )
 
 
-def can_be_counted(events: TriggerEvents) -> bool:
-    """Whether `rate_table` takes these events: no weight is negative or NaN."""
-    return bool((_amounts(events) >= 0).all())
-
-
-def _amounts(events: TriggerEvents) -> Values:
-    """[B] what each event adds, in Hz where that is known, else its weight."""
-    return events.weights if events.hertz is None else events.hertz
-
-
 def _sample(events: TriggerEvents, seen: Mask, sections: NDArray[np.uint64] | None) -> _Sample:
     """The events, of which those that are not `seen` add nothing; sections and livetime are those of all."""
-    amounts = _amounts(events)
-    if not can_be_counted(events):
-        raise ValueError("a weight is negative or NaN; a rate has no interval then")
+    amounts = events.weights if events.hertz is None else events.hertz
+    if not np.isfinite(amounts).all():
+        raise ValueError("a weight is not finite; a rate has no interval then")
     run, section = (np.asarray(column).astype(np.int64) for column in (events.run, events.luminosity_block))
     of: Unit = "fraction" if events.hertz is None else "Hz"
     keys = np.unique(
@@ -244,14 +239,10 @@ def _overlap(sample: _Sample, passed: Mask) -> Rates:
     return Rates(*(np.reshape(np.array(part, np.float64), shape) for part in parts))
 
 
-def _rates(sums: Values, squares: Values, totals: tuple[Values, Values], *, scale: Values) -> Rates:
-    """Shares of the totals (Σw, Σw²), with intervals, times `scale`."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = np.minimum(sums / totals[0], 1.0)
-    trials = binomial_trials_of(shares, squares, *totals)
-    known = np.nan_to_num(shares)
-    lower, upper = clopper_pearson_of(known * trials, trials)
-    return Rates(shares * scale, np.minimum(lower, known) * scale, np.maximum(upper, known) * scale)
+def _rates(passed: WeightSums, every: WeightSums, *, scale: Values) -> Rates:
+    """Shares of what `every` event adds, with intervals, times `scale`."""
+    found = weighted_shares(passed, every)
+    return Rates(found.value * scale, found.lower * scale, found.upper * scale)
 
 
 def _blocks(run: NDArray[np.int64], section: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

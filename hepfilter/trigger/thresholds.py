@@ -2,7 +2,8 @@
 
 A fraction or a rate is that of what a path writes, its prescale included (a path that is off is resolved as if it were
 on without one), and is taken of the events outside blind regions: neither a threshold nor a prediction tells what lies
-in a region. A threshold takes the largest set of events that its budget allows; events of equal score pass together.
+in a region. A threshold is the lowest such that it, and every higher one, takes no more than its budget allows, by the
+sum of weights: without negative weights the largest set of events. Events of equal score pass together.
 """
 
 import math
@@ -52,7 +53,8 @@ def resolve(menu: Menu, events: TriggerEvents, *, future: int | None = None, unb
     """Tune the thresholds of a menu on a sample, and predict the rates in one of `future` events (None: as many).
 
     `unblind` shows what is blind; it changes no threshold. UsageError if a rate is asked for and the sample's is not
-    known, if weights are negative, or if the sample is too small for a budget, with the number of events that it takes.
+    known, if weights are not finite or do not add up to more than 0, or if the sample is too small for a budget, with
+    the number of events that it takes.
     """
     sample = events[~events.blind]
     if obstacle := _obstacle(sample):
@@ -73,7 +75,7 @@ def stated_thresholds(menu: Menu) -> dict[str, float] | None:
 
 
 def is_sample(events: TriggerEvents) -> bool:
-    """Whether `resolve` takes these events: there are some outside blind regions, and no weight is negative."""
+    """Whether `resolve` takes these events: there are some outside blind regions, and weights add up to more than 0."""
     return not _obstacle(events[~events.blind])
 
 
@@ -83,7 +85,7 @@ def _obstacle(sample: TriggerEvents) -> str:
         return "there are no events outside the blind regions; thresholds need a sample"
     for amounts in (sample.weights, sample.hertz):
         if amounts is not None and (wrong := _wrong(amounts)):
-            remedy = "give an LO sample, or state all thresholds in the menu: a skim then needs no sample"
+            remedy = "give a larger sample, or state all thresholds in the menu: a skim then needs none"
             return f"{wrong}, of which no rates are made; {remedy}"
     return ""
 
@@ -92,10 +94,14 @@ def _wrong(amounts: Values) -> str:
     """Why weights are those of no rate; empty if they are."""
     if not np.isfinite(amounts.sum()):
         return "weights of events are not finite"
-    negative = int(np.count_nonzero(amounts < 0))
-    if negative:
-        return f"{negative:,} of {counted(len(amounts), 'weight')} of events are negative"
-    return "" if amounts.any() else "all weights of events are 0"
+    if amounts.sum() > 0:
+        return ""
+    return _told_sum(amounts) if amounts.any() else "all weights of events are 0"
+
+
+def _told_sum(amounts: Values) -> str:
+    """What there is of events, where that is no more than 0."""
+    return f"the weights of {counted(len(amounts), 'event')} add up to {amounts.sum():.3g}"
 
 
 def _stated(path: PathDefinition) -> float | None:
@@ -169,7 +175,7 @@ def _candidates(sample: TriggerEvents, name: str, path: PathDefinition) -> Value
 
 def _refuse_empty(what: str, values: Values, amounts: Values) -> None:
     """UsageError if no candidate has a weight."""
-    if not ((values > -np.inf) & (amounts > 0)).any():
+    if not ((values > -np.inf) & (amounts != 0)).any():
         raise UsageError(
             f"{what}: its `when` is true for none of {counted(len(values), 'event')}; give a larger sample"
         )
@@ -177,13 +183,16 @@ def _refuse_empty(what: str, values: Values, amounts: Values) -> None:
 
 def _refuse_few(what: str, values: Values, amounts: Values, threshold: float, allowed: float) -> None:
     """UsageError if fewer than `LEAST_PASSING` effective events pass, with the number of events that would do."""
-    candidates = (values > -np.inf) & (amounts > 0)
+    candidates = (values > -np.inf) & (amounts != 0)
     passed = candidates & (values >= threshold)
-    passing = effective_number(amounts[passed])
+    passing = effective_number(amounts[passed]) if amounts[passed].sum() > 0 else 0.0
     if passing >= LEAST_PASSING * (1 - _ROUNDING):
         return
     _refuse_empty(what, values, amounts)
-    possible = min(allowed / _one_event(values[candidates], amounts[candidates]), effective_number(amounts[candidates]))
+    every = amounts[candidates]
+    if not every.sum() > 0:
+        raise UsageError(f"{what}: {_told_sum(every)} where its `when` is true; give a larger sample")
+    possible = min(allowed / _one_event(values[candidates], every), effective_number(every))
     next_level = candidates & (values == values[candidates & ~passed].max(initial=-np.inf))
     if possible >= LEAST_PASSING and np.count_nonzero(next_level) > 1:
         raise UsageError(f"{what}: {next_level.sum():,} events of equal score do not fit into it; make it larger")
@@ -194,10 +203,13 @@ def _refuse_few(what: str, values: Values, amounts: Values, threshold: float, al
 
 
 def _one_event(values: Values, amounts: Values) -> float:
-    """What an effective event adds, Σa² / Σa, by the events of highest value, `LEAST_PASSING` of them if there are."""
+    """What an effective event adds, Σa² / Σa, by the events of highest value, `LEAST_PASSING` of them if there are.
+
+    The sum of all is above 0.
+    """
     ranked = amounts[np.argsort(-values, kind="stable")]
     sums, squares = np.cumsum(ranked), np.cumsum(ranked**2)
-    enough = np.flatnonzero(sums**2 / squares >= LEAST_PASSING * (1 - _ROUNDING))
+    enough = np.flatnonzero((sums > 0) & (sums**2 / squares >= LEAST_PASSING * (1 - _ROUNDING)))
     last = enough[0] if len(enough) else -1
     return float(squares[last] / sums[last])
 

@@ -60,7 +60,7 @@ def columns(*paths: Path) -> dict[str, np.ndarray]:
     parts = []
     for path in paths:
         with uproot.open({path: "Events"}) as tree:
-            names = ["event", "nMuon", "nJet", *tree.keys(filter_name="HepFilter_*")]
+            names = ["event", "nMuon", "nJet", "genWeight", *tree.keys(filter_name="HepFilter_*")]
             parts.append(tree.arrays(names, library="np"))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -175,17 +175,18 @@ def test_nothing_left_gives_the_full_schema(source: Path, tmp_path: Path, untrai
         skim(source, tmp_path / "p.root", recipe(untrained_model, cuts={"where": "nMuon > 99"}))
 
 
-def test_negative_weights_decide_but_have_no_rates(tmp_path: Path, untrained_model: Path, capsys: Any) -> None:
-    path = make_nano(tmp_path / "nlo.root", 60, plant={"genWeight": np.full(9, -0.5, np.float32)})
-    asked = recipe(untrained_model, paths={"y": {"when": "nMuon >= 2"}})
-    report = skim(path, tmp_path / "o.root", asked)
-    assert (report.rates, report.predicted, report.menu) == (None, None, "m")
-    assert 0 < report.written < 60
-    with pytest.raises(UsageError, match="weights of events are negative"):
-        skim(path, tmp_path / "p.root", recipe(untrained_model, paths={"x": {"score": "interest", "fraction": "50%"}}))
-    (tmp_path / "m.yaml").write_text("name: m\nmodel: null\npaths: {y: {when: nMuon >= 2}}\n")
-    assert run(["skim", str(path), "-o", str(tmp_path / "q.root"), "--menu", str(tmp_path / "m.yaml")]) == 0
-    assert "no rates: weights of events are negative" in capsys.readouterr().out
+def test_negative_weights_have_rates_that_add_up(tmp_path: Path, untrained_model: Path) -> None:
+    path = make_nano(tmp_path / "nlo.root", 200, plant={"genWeight": np.full(30, -0.5, np.float32)})
+    paths = {"x": {"score": "interest", "fraction": "50%"}, "y": {"when": "nMuon >= 2", "prescale": 2}}
+    report = skim(path, tmp_path / "o.root", recipe(untrained_model, paths=paths))
+    weight, found = columns(path)["genWeight"], columns(tmp_path / "o.root")
+    assert report.rates is not None and report.predicted is not None
+    for number, name in enumerate(("x", "y")):
+        kept = float(found["genWeight"][found[f"HepFilter_{name}"]].sum() / weight.sum())
+        assert report.rates.prescaled.value[number] == pytest.approx(kept, rel=1e-6)
+    assert 0.45 < report.rates.prescaled.value[0] <= 0.5
+    assert report.predicted.predictions["x"].value == pytest.approx(report.rates.prescaled.value[0])
+    assert run(["verify", str(tmp_path / "o.root"), "--workers", "1"]) == 0
 
 
 def test_without_identity_the_file_and_entry_decide(tmp_path: Path) -> None:

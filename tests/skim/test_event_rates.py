@@ -89,6 +89,18 @@ def test_what_is_not_known(tmp_path: Path, entries: str, luminosity: float | Non
     assert hertz(read(tmp_path / "a.root"), luminosity=2e34) is None  # weights, and no catalogue
 
 
+def test_negative_weights_count_with_their_sign(tmp_path: Path) -> None:
+    """The rate of a dataset is still σ · L; where its weights add up to less than 0 there is none."""
+    signs = np.where(np.arange(100) % 5, 1.0, -1.0).astype(np.float32)
+    make_nano(tmp_path / "a.root", 100, basket=100, plant={"genWeight": signs})
+    make_nano(tmp_path / "b.root", 100, basket=100, plant={"genWeight": -signs})
+    one = catalogue(tmp_path / "c.yaml", "  one: {kind: mc, cross_section: 10, files: [a.root]}\n")
+    found = hertz(read(one), luminosity=2e34)
+    assert found is not None and np.allclose(found, 0.2 * signs / 60)
+    other = catalogue(tmp_path / "d.yaml", "  one: {kind: mc, cross_section: 10, files: [b.root]}\n")
+    assert hertz(read(other), luminosity=2e34) is None
+
+
 def test_a_catalogue_says_what_data_are(tmp_path: Path) -> None:
     make_nano(tmp_path / "a.root", 100)  # with weights, as some data have
     found = hertz(read(catalogue(tmp_path / "c.yaml", "  one: {kind: data, files: [a.root]}\n")))

@@ -140,6 +140,24 @@ def test_the_order_of_events_does_not_matter() -> None:
     )
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_negative_weights_stay_within_the_budget(seed: int) -> None:
+    """In whatever order events come; half of the problems have weights of many sizes, some negative ones on top."""
+    rng = np.random.default_rng(seed)
+    common = rng.normal(size=2_000)
+    amounts = np.where(rng.random(2_000) < np.clip(0.2 + 0.15 * np.tanh(common), 0, 1), -1.0, 1.0)
+    amounts *= 30 ** rng.random(2_000) if seed % 2 else 1.0
+    values = np.stack([grid(common + width * rng.normal(size=2_000)) for width in (0.4, 1.0, 1.5)])
+    values[0, np.argsort(-values[0])[:20][amounts[np.argsort(-values[0])[:20]] > 0]] = -np.inf
+    given = {"accepted": np.array([1.0, 1.0, 0.5]), "priorities": np.array([1.0, 2.0, 1.0])}
+    shared = problem(list(values), 0.1 * amounts.sum(), amounts=amounts, **given)
+    found, order = share_budget(shared), rng.permutation(2_000)
+    assert 0.85 * shared.budget < shared.union(found) <= shared.budget * (1 + 1e-9)
+    assert (shared.rates(found) > 0.1 * shared.budget).all()
+    turned = problem(list(values[:, order]), shared.budget, amounts=amounts[order], **given)
+    assert np.array_equal(share_budget(turned), found)
+
+
 def test_a_million_events_take_seconds() -> None:
     rng = np.random.default_rng(8)
     common = rng.normal(size=10**6)

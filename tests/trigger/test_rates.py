@@ -44,9 +44,10 @@ def matches(rates: Rates, index: Any, mask: np.ndarray, weights: np.ndarray, sca
     return found == pytest.approx([scale * x for x in (wanted.value, wanted.lower, wanted.upper)], nan_ok=True)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_every_number_is_a_count(weighted: bool) -> None:
-    weights = 30 ** np.random.default_rng(1).random(6_000) if weighted else np.ones(6_000)
+@pytest.mark.parametrize("kind", ["unweighted", "weighted", "signed"])
+def test_every_number_is_a_count(kind: str) -> None:
+    weights = 30 ** np.random.default_rng(1).random(6_000) if kind == "weighted" else np.ones(6_000)
+    weights[::7] *= -1 if kind == "signed" else 1
     events = sample(weights=weights)
     decisions = decide(events, PATHS, control=CONTROL, seed=1)
     found = rate_table(events, decisions, PATHS)
@@ -160,8 +161,9 @@ def test_edges() -> None:
     assert (nothing.sections.prescaled.value.shape, nothing.runs.union.value.shape) == ((0, 3), (0,))
     only = table(sample(), (replace(PATHS[0], blind=True),))
     assert (only.raw.value.shape, only.overlap.value.shape, only.union.value.item()) == ((0,), (0, 0), 0)
-    with pytest.raises(ValueError, match="negative"):
-        table(sample(weights=-np.ones(6_000)))
+    with pytest.raises(ValueError, match="not finite"):
+        table(sample(weights=np.full(6_000, np.nan)))
+    assert np.isnan(table(sample(weights=-np.ones(6_000))).raw.value).all()
     bits = np.zeros((6_000, 1), bool)
     other = Decisions(("other",), bits, bits, bits[:, 0], np.ones(6_000), {})
     with pytest.raises(ValueError, match="do not fit"):

@@ -25,8 +25,10 @@ def menu(**keys: Any) -> Menu:
     return Menu(name="m", **keys)
 
 
-def sample(count: int, *, weighted: bool = False, seed: int = 1, **columns: Any) -> TriggerEvents:
-    """Two correlated scores on the grid; weights vary by a factor of 30."""
+def sample(
+    count: int, *, weighted: bool = False, signed: bool = False, seed: int = 1, **columns: Any
+) -> TriggerEvents:  # fmt: skip
+    """Two correlated scores on the grid; weights vary by a factor of 30, or 5 to 35 % of them, by score, are −1."""
     rng = np.random.default_rng(seed)
     common = rng.normal(size=count)
     scores = {
@@ -34,25 +36,43 @@ def sample(count: int, *, weighted: bool = False, seed: int = 1, **columns: Any)
         for name in ("interest", "density")
     }
     weights = 30 ** rng.random(count) if weighted else np.ones(count)
+    if signed:
+        weights = np.where(rng.random(count) < 0.2 + 0.15 * np.tanh(common), -1.0, 1.0)
     when = {name: np.ones(count, bool) for name in ("x", "y", "z")}
     return trigger_events(count, **({"scores": scores, "weights": weights, "when": when} | columns))
 
 
-@pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("kind", ["unweighted", "weighted", "signed"])
 @pytest.mark.parametrize("keys", [SINGLE, JOINT], ids=["one path", "joint budget"])
-def test_what_is_predicted_comes_true(keys: dict[str, Any], weighted: bool) -> None:
+def test_what_is_predicted_comes_true(keys: dict[str, Any], kind: str) -> None:
     """400 splits at random, at least 50 events passing: the other half lies inside 68 ± 5 % of the 68 % intervals."""
-    events, rng, inside = sample(8_000, weighted=weighted), np.random.default_rng(3), 0
+    events = sample(12_000, weighted=kind == "weighted", signed=kind == "signed")
+    rng, inside = np.random.default_rng(3), 0
     asked = menu(**keys)
     for _ in range(400):
         order = rng.permutation(len(events))
-        tuning, future = events[order[:4_000]], events[order[4_000:]]
+        tuning, future = events[order[:6_000]], events[order[6_000:]]
         found = resolve(asked, tuning)
         predicted = found.budget or found.predictions["x"]
         kept = raw_bits(future, found.paths).any(axis=1)
         assert np.count_nonzero(raw_bits(tuning, found.paths).any(axis=1)) >= 50
         inside += predicted.lower <= future.weights @ kept / future.weights.sum() <= predicted.upper
     assert inside / 400 == pytest.approx(0.683, abs=0.05)
+
+
+@pytest.mark.parametrize("keys", [SINGLE, JOINT], ids=["one path", "joint budget"])
+def test_negative_weights_keep_the_budget_here_and_on_average_elsewhere(keys: dict[str, Any]) -> None:
+    found, truth = [], sample(400_000, signed=True, seed=99)
+    for seed in range(40):
+        events = sample(8_000, signed=True, seed=seed)
+        paths = resolve(menu(**keys), events).paths
+        here, elsewhere = (
+            float(one.weights @ raw_bits(one, paths).any(axis=1) / one.weights.sum()) for one in (events, truth)
+        )
+        budget = 0.02 if keys is SINGLE else 0.05
+        assert 0.9 * budget < here <= budget * (1 + 1e-9)
+        found.append(elsewhere / budget)
+    assert np.mean(found) == pytest.approx(1, abs=0.04)
 
 
 def test_every_working_point() -> None:
@@ -185,7 +205,7 @@ def test_what_no_rate_can_be_made_of() -> None:
     with pytest.raises(UsageError, match="path x: a rate in Hz is not known"):
         resolve(asked, sample(100))
     for weights, wrong in (
-        ([1.0, -0.5], "1 of 2 weights of events are negative"),
+        ([1.0, -1.5], "the weights of 2 events add up to -0.5, of which no rates are made; give a larger sample"),
         ([1.0, np.inf], "not finite"),
         ([0.0, 0.0], "all weights of events are 0"),
     ):

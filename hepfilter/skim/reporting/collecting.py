@@ -162,7 +162,7 @@ def _why_no_turn_on(part: Part, n_control: int) -> str:
         return "no menu decided; turn-on curves are those of its paths"
     if part.menu.control is None:
         return "the menu has no control stream, in which alone the efficiency of a path can be measured"
-    return f"{counted(n_control, 'event')} of the control stream; at least {LEAST_EVENTS} of positive weight are needed"
+    return f"{counted(n_control, 'event')} of the control stream; at least {LEAST_EVENTS} are needed"
 
 
 def _why_no_shapes(before: Mapping[str, Any], events: ShownEvents) -> str:

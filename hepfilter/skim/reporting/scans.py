@@ -13,10 +13,11 @@ from hepfilter.skim.reporting.shown import shown_paths
 from hepfilter.skim.reporting.turn_on import shares_of
 from hepfilter.skim.summary import SCORE_EDGES, RunSummary, Selected
 from hepfilter.statistics.histograms import Histogram
+from hepfilter.statistics.intervals import WeightSums, weight_powers
 
 ALL = "all events"
-Sums = tuple[Values, Values, Values]
-"""Events, Σw and Σw² at or above each of K thresholds."""
+Sums = tuple[float, float, float, float]
+"""Events, and what `statistics.intervals.WeightSums` has of their weights."""
 
 
 def make_scans(
@@ -32,10 +33,11 @@ class SignalScores:
     def __init__(self, histogram: Histogram, values: Values, weights: Values) -> None:
         self.histogram, self._values, self._weights = histogram, values, weights
 
-    def above(self, threshold: float) -> tuple[float, float, float]:
-        """Events, Σw, Σw² at or above a threshold."""
+    def above(self, threshold: float) -> Sums:
+        """What lies at or above a threshold."""
         mask = self._values >= threshold
-        return float(mask.sum()), float(self._weights[mask].sum()), float((self._weights[mask] ** 2).sum())
+        signed, negative, squares = (float(part.sum()) for part in weight_powers(self._weights[mask]))
+        return float(mask.sum()), signed, negative, squares
 
 
 def _scan(parts: Sequence[Part], summary: RunSummary, score: str, signals: Mapping[str, SignalScores]) -> Scan:
@@ -45,9 +47,7 @@ def _scan(parts: Sequence[Part], summary: RunSummary, score: str, signals: Mappi
     first, last = (int(places[0]), int(places[-1]) + 1) if len(places) else (0, 1)
     stops = np.arange(first, last + 1)
     marks, exact = _marks(parts, score), _exact(parts, score)
-    named: list[tuple[str, str, Histogram, tuple[float, float, float] | None]] = [
-        (ALL, "all", every, _kept(summary.scores[score]))
-    ]
+    named: list[tuple[str, str, Histogram, Sums | None]] = [(ALL, "all", every, _kept(summary.scores[score]))]
     if score == "interest" and len(summary.datasets) > 1:
         found = [(one.name, one.interest) for one in summary.datasets if one.interest is not None]
         named += [(name, "dataset", interest.every, _kept(interest)) for name, interest in found]
@@ -70,27 +70,28 @@ def _row(
     histogram: Histogram,
     stops: NDArray[np.int64],
     place: int | None,
-    own: tuple[float, float, float] | None,
+    own: Sums | None,
 ) -> ScanRow:
     """The sums from the top down; at `place` those that are known to the event."""
     sums = [np.append(np.cumsum(part[::-1])[::-1], 0.0)[stops] for part in _parts(histogram)]
     if place is not None and own is not None:
         sums = [np.insert(part, place, value) for part, value in zip(sums, own, strict=True)]
     totals = [float(part.sum()) for part in _parts(histogram)]
-    shape = np.ones(len(sums[0]))
     events = sums[0].astype(np.int64)
-    share = shares_of(sums[1], sums[2], totals[1] * shape, totals[2] * shape, events)
+    share = shares_of(WeightSums(*sums[1:]), WeightSums(*map(np.asarray, totals[1:])), events)
     return ScanRow(name, kind, None if kind == "signal" else totals[1], events, sums[1], share)
 
 
-def _parts(histogram: Histogram) -> tuple[Values, Values, Values]:
-    return histogram.counts.astype(np.float64), histogram.weights, histogram.squares
+def _parts(histogram: Histogram) -> tuple[Values, Values, Values, Values]:
+    """What `Sums` are the sums of, in each bin; of negative weights the least that there must be."""
+    least = np.maximum(np.abs(histogram.weights), np.sqrt(histogram.squares))  # of Σ|w|
+    return histogram.counts.astype(np.float64), histogram.weights, (least - histogram.weights) / 2, histogram.squares
 
 
-def _kept(selected: Selected) -> tuple[float, float, float]:
+def _kept(selected: Selected) -> Sums:
     """What is kept, in all: the events at or above the run's threshold, where a threshold decided alone."""
-    counts, weights, squares = (float(part.sum()) for part in _parts(selected.kept))
-    return counts, weights, squares
+    counts, weights, negative, squares = (float(part.sum()) for part in _parts(selected.kept))
+    return counts, weights, negative, squares
 
 
 def _exact(parts: Sequence[Part], score: str) -> float | None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from hepfilter.skim.reporting.containers import Shares, TurnOn, Values
 from hepfilter.skim.reporting.shown import LEADING_PT, ShownEvents
-from hepfilter.statistics.intervals import binomial_trials_of, clopper_pearson_of
+from hepfilter.statistics.intervals import WeightSums, weight_powers, weighted_shares
 
 LEAST_EVENTS: Final = 50
 """Control events below which no curve is drawn."""
@@ -20,10 +20,10 @@ def turn_ons(events: ShownEvents, paths: Sequence[str]) -> tuple[TurnOn, ...]:
     """The curves of `paths` in the score, HT, leading pt and MET, of those that `events` have.
 
     Each control event counts with its weight over its probability of getting there, so that the events of all bins are
-    those of the input. Nothing with fewer than `LEAST_EVENTS` of them, or with negative weights.
+    those of the input. Nothing with fewer than `LEAST_EVENTS` of them.
     """
     sample = events[events.control & (events.control_probability > 0)]
-    if len(sample) < LEAST_EVENTS or (sample.weights < 0).any():
+    if len(sample) < LEAST_EVENTS:
         return ()
     weights = sample.weights / sample.control_probability
     found = []
@@ -38,25 +38,20 @@ def turn_ons(events: ShownEvents, paths: Sequence[str]) -> tuple[TurnOn, ...]:
 
 
 def shares(values: NDArray[np.floating], passed: NDArray[np.bool_], weights: Values, edges: Values) -> Shares:
-    """The weighted share that passed, in each bin, with the interval of `statistics.intervals.efficiency`."""
+    """The weighted share that passed, in each bin, with the interval of `statistics.intervals.weighted_shares`."""
     count = len(edges) - 1
     places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, count - 1)
-    powers = (weights, weights**2)
-    total, squares = (np.bincount(places, part, count).astype(np.float64) for part in powers)
-    above, above_squares = (np.bincount(places[passed], w[passed], count).astype(np.float64) for w in powers)
-    return shares_of(above, above_squares, total, squares, np.bincount(places, minlength=count))
+    above, every = (
+        WeightSums(*(np.bincount(places[chosen], p[chosen], count).astype(np.float64) for p in weight_powers(weights)))
+        for chosen in (passed, slice(None))
+    )
+    return shares_of(above, every, np.bincount(places, minlength=count))
 
 
-def shares_of(
-    above: Values, above_squares: Values, total: Values, squares: Values, events: NDArray[np.int64]
-) -> Shares:
-    """Shares of sums of weights, with the sums of their squares: all arrays [n]."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.clip(above / total, 0.0, 1.0)
-    known = np.nan_to_num(value)
-    trials = binomial_trials_of(known, np.minimum(above_squares, squares), total, squares)
-    lower, upper = clopper_pearson_of(known * trials, trials)
-    return Shares(value, np.minimum(lower, known), np.maximum(upper, known), events)
+def shares_of(above: WeightSums, every: WeightSums, events: NDArray[np.int64]) -> Shares:
+    """Shares of sums of weights, all arrays [n]."""
+    found = weighted_shares(above, every)
+    return Shares(found.value, found.lower, found.upper, events)
 
 
 def _edges(values: Values) -> Values:

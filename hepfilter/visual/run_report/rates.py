@@ -39,8 +39,7 @@ def rates_section(story: SkimStory, predicted: Resolution | None) -> Section:
     if part.menu is None:
         return Section("Selection", "rates", [Text(_what_decided(part))])
     if not story.rates:
-        why = "No rates are known: weights of events are negative, or the run kept no summary."
-        return Section(title, "rates", [Text(why, warning=True)])
+        return Section(title, "rates", [Text("No rates are known: the run kept no summary.", warning=True)])
     if len(story.rates) > 1:
         content: list[Block] = [
             Text(f"{len(story.rates)} skims by the menu {part.menu.name}, each with rates of its own.")
@@ -146,7 +145,8 @@ def _chart(table: RateTable) -> Chart:
         {
             "path": path,
             "series": kind,
-            "x": rounded(scale * float(rates.value[n])) or None,  # nothing is drawn of a rate of 0 but its interval
+            # nothing is drawn of a rate of 0 or less but its interval
+            "x": rounded(scale * float(rates.value[n])) if rates.value[n] > 0 else None,
             "low": max(rounded(scale * float(rates.lower[n])), low),
             "high": max(rounded(scale * float(rates.upper[n])), low),
         }
@@ -183,7 +183,8 @@ def _overlaps(table: RateTable) -> Table:
         own = float(table.prescaled.value[number])
         both = [float(value) for value in table.overlap.value[number]]
         cells = [
-            Cell(f"{100 * part / own:.3g}", part / own, min(part / own, 1.0)) if own > 0 else Cell("–") for part in both
+            Cell(f"{100 * part / own:.3g}", part / own, float(np.clip(part / own, 0.0, 1.0))) if own > 0 else Cell("–")
+            for part in both
         ]
         rows.append([name, *cells])
     caption = "overlaps: of a row's events after the prescale, in % those that the column took too"

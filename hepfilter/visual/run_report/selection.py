@@ -74,7 +74,7 @@ def _turn_on(curves: Sequence[TurnOn]) -> Chart:
         opacity=alt.condition(choice, alt.value(1), alt.value(0.08)),
         tooltip=["series:N", alt.Tooltip("where:N", title=variable), alt.Tooltip("y:Q", title="share", format=".3~f")],
     )
-    y = alt.Scale(domain=[0, 1])
+    y = alt.Scale(domain=[0, 1], clamp=True)  # with negative weights a share may lie outside
     chart = alt.layer(
         base.mark_line(strokeWidth=1.2).encode(y=alt.Y("y:Q", title="efficiency", scale=y)),
         base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", title="efficiency", scale=y), y2="high:Q"),
@@ -96,7 +96,7 @@ def _points(curves: Sequence[TurnOn], middles: Values) -> tuple[Rows, list[list[
     table: list[list[Value]] = []
     for curve in curves:
         share, edges = curve.share, curve.edges
-        for n in np.flatnonzero(share.events).tolist():
+        for n in np.flatnonzero((share.events > 0) & ~np.isnan(share.value)).tolist():
             where = f"{edges[n]:.4g} to {edges[n + 1]:.4g}"
             value, low, high = (float(part[n]) for part in (share.value, share.lower, share.upper))
             rows.append(
@@ -117,7 +117,7 @@ def sculpting_section(story: SkimStory) -> Section:
     text = (
         "Spectra of all events that passed the cuts and of what the selection took, each normalised to 1. The "
         "Jensen–Shannon divergence is 0 for equal spectra and 1 for such as never overlap; beside it stands what a "
-        "random choice of as many events gives (mean, and 95 % quantile)."
+        "random choice of as many events gives (mean, and 95 % quantile). With negative weights there may be none."
     )
     return Section(title, anchor, [Text(text), *map(_spectrum, story.sculpted), _divergences(story.sculpted)])
 

@@ -215,6 +215,15 @@ def test_what_no_rate_can_be_made_of() -> None:
         resolve(asked, sample(3, blind=np.ones(3, bool)))
 
 
+def test_a_path_of_a_deficit_has_no_threshold() -> None:
+    weights = np.where(np.arange(2_000) < 200, -1.0, 1.0)
+    events = sample(2_000, weights=weights, when={"x": weights < 0})
+    with pytest.raises(
+        UsageError, match="path x: its fraction: the weights of 200 events add up to -200 where its `when`"
+    ):
+        resolve(menu(**SINGLE), events)
+
+
 def test_what_is_blind_is_in_no_prediction() -> None:
     keys = {
         "paths": {"x": JOINT["paths"]["x"], "y": {"score": "density", "blind": True}, "z": {}},

@@ -54,6 +54,15 @@ def rates(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return called
 
 
+def test_weights_that_add_up_to_nothing_have_no_rates(rates: Callable[..., Any], folder: Path) -> None:
+    make_nano(folder / "below.root", 50, plant={"genWeight": np.full(50, -1.0, np.float32)})
+    code, out, _ = rates("show", "m.yaml", "below.root")
+    assert code == 0 and "nan" not in out
+    assert "no rates: the weights of the events that are shown do not add up to more than 0" in out
+    code, out, err = rates("show", "s.yaml", "below.root")
+    assert code == 2 and "the weights of 50 events add up to -50, of which no rates are made" in err
+
+
 def test_show(rates: Callable[..., Any]) -> None:
     code, out, _ = rates("show", "m.yaml", "a.root", "--by", "section")
     assert code == 0

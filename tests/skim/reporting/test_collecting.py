@@ -121,6 +121,26 @@ def test_turn_on_curves_are_those_of_all_events_where_the_control_stream_takes_a
         assert curve.share.upper[place] == pytest.approx(known.upper, abs=1e-6)
 
 
+def test_negative_weights_have_curves_and_spectra_below_0_no_divergence(untrained_model, tmp_path):
+    signs = np.where(np.random.default_rng(3).random(EVENTS) < 0.2, -1.0, 1.0).astype(np.float32)
+    path = make_nano(tmp_path / "nlo.root", EVENTS, basket=EVENTS, plant={"genWeight": signs})
+    paths = {"met": {"when": "MET_pt > 60"}, "score": {"score": "interest", "threshold": 0}}
+    trigger = menu(control={"probability": 1.0}, model=str(untrained_model), paths=paths)
+    skim(path, tmp_path / "o.root", Recipe(trigger=trigger))
+    found = story(tmp_path / "o.root")
+    (curve,) = [one for one in found.turn_ons if (one.path, one.variable) == ("met", "met")]
+    inside = values([path], "MET_pt") < curve.edges[1]
+    known = efficiency((values([path], "MET_pt") > 60)[inside], signs[inside].astype(float))
+    assert (curve.share.value[0], curve.share.upper[0]) == pytest.approx((known.value, known.upper))
+    for scan in found.scans:
+        assert np.isfinite(scan.rows[0].share.value).all()
+        assert (scan.rows[0].share.lower <= scan.rows[0].share.value).all()
+        assert (scan.rows[0].share.upper >= scan.rows[0].share.value).all()
+    for one in found.sculpted:
+        assert (one.before.weights < 0).any() == np.isnan(one.after[0].divergence)
+    assert np.isnan([one.after[0].divergence for one in found.sculpted]).any()
+
+
 def test_control_events_count_with_one_over_their_probability(inputs, untrained_model, scores, tmp_path):
     limit = float(np.quantile(np.concatenate(scores), 0.7))
     control = {"probability": 0.2, "score": "interest", "rising": [{"above": limit, "probability": 0.9}]}

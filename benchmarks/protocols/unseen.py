@@ -31,7 +31,7 @@ from hepfilter.graphs.caching import cached_graphs
 from hepfilter.io.events import find_events
 from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
-from hepfilter.scoring.calibration import COMBINED, INTEREST, fit_calibration, scores_alone
+from hepfilter.scoring.calibration import COMBINED, INTEREST, fit_calibration, uncombined_scores
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.training.classes import training_classes
 from hepfilter.training.run import train
@@ -195,7 +195,7 @@ def interest(
         seen.weights,
         model_hash=scorer.model_hash,
         background={"part": "training"},
-        alone=scores_alone(scorer.metadata),
+        uncombined=uncombined_scores(scorer.metadata),
     )
     scores = model_scores(scorer, data.graphs.select(data.test))
     return dict(scores) | {COMBINED: -np.log(calibration.combine(scores).values)}

@@ -216,7 +216,7 @@ class EventClass(StrictModel):
 class ModelDefinition(StrictModel):
     """All that a network needs beside its weights; the logits come in the order of `classes`.
 
-    `heads` give further scores from the latent vector. A model without them is written as if there were no such key.
+    `heads` give further scores. A model without them is written as if there were no such key.
     """
 
     graph: GraphSpecification

@@ -110,7 +110,7 @@ class TrainingConfig(StrictModel):
 
     `classes` lists for each class its simulation cards, `priors` the weight of a class in the score (default 1 each).
     `exclude` names families of processes that are left out of the training and only tested on. `heads` are fitted to
-    the latent vectors of background after the network is, as `head_fit` says.
+    background after the network is, as `head_fit` says.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")

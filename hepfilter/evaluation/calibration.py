@@ -81,7 +81,9 @@ def check_by_halves(calibration: Calibration, events: ScoredEvents) -> tuple[Cal
     scores, weights = {name: events.scores[name][learnt] for name in calibration.tables}, events.weights[learnt]
     if min(effective_number(weights), effective_number(events.weights[checked])) < LEAST_EFFECTIVE:
         return ()
-    like = fit_calibration(scores, weights, model_hash=calibration.model_hash, background={}, alone=calibration.alone)
+    like = fit_calibration(
+        scores, weights, model_hash=calibration.model_hash, background={}, uncombined=calibration.uncombined
+    )
     return _checks(like, events, checked)
 
 

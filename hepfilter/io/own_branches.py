@@ -10,13 +10,13 @@ PREFIX: Final = "HepFilter_"
 _TITLES: Final = {
     "interest": "hepfilter: log-odds that the event is interesting",
     "pvalue": "hepfilter: background p-value of the log-odds",
-    "combined": "hepfilter: background p-value of all scores together",
+    "combined": "hepfilter: background p-value of its scores together",
 }
 
 
 def score_column(name: str) -> Column:
     """The branch of one score of a model: ``interest``, ``pvalue``, ``combined``, or a head."""
-    title = _TITLES.get(name, f"hepfilter: how unlike background the event is, by the model's head {name}")
+    title = _TITLES.get(name, f"hepfilter: score of the model's head {name}")
     return Column(f"{PREFIX}{name}", "float32", title)
 
 

@@ -18,6 +18,7 @@ from hepfilter.errors import CheckpointError
 from hepfilter.io.publishing import write_whole
 from hepfilter.io.text import one_line
 from hepfilter.models.architectures import build_network
+from hepfilter.models.conditional import Conditional
 from hepfilter.models.metadata import (
     FORMAT_VERSION,
     TEXT_KEY,
@@ -94,11 +95,14 @@ def load(name: str | Path) -> Checkpoint:
 
 
 def _network(metadata: ModelMetadata, tensors: Mapping[str, Tensor]) -> GraphNetwork:
-    """The network of the definition with these weights, which fit; CheckpointError if they are not finite."""
+    """The network of the definition with these weights, which fit; CheckpointError if they make no sense."""
     with torch.random.fork_rng(devices=[]):
         network = build_network(metadata.definition)
     _refuse_not_finite(tensors, metadata.path)
     network.load_state_dict(dict(tensors))
+    for name, head in network.heads.items():
+        if isinstance(head, Conditional) and not head.is_sound:
+            raise CheckpointError(f"{metadata.path}: the table of its head {name} does not rise; train it anew")
     return network.eval()
 
 

@@ -1,12 +1,10 @@
 """A head that compares an event with background as hard as it is, and so does not go by hardness."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
-from hepfilter.config.model import EventClass
 from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.statistics.conditional import LEVELS, ConditionalQuantiles
 
@@ -31,6 +29,11 @@ class Conditional(nn.Module):
         self.register_buffer("knots", torch.zeros(knots))
         self.register_buffer("scores", torch.zeros(knots, len(levels)))
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether knots and scores rise."""
+        return bool((self.knots.diff() >= 0).all() and (self.scores.diff(dim=1) >= 0).all())
+
     def settle(self, table: ConditionalQuantiles) -> None:
         """Take a table of as many knots as there are places, or fewer: the last one fills the rest."""
         places = torch.arange(len(self.knots)).clamp_max(len(table.knots) - 1)
@@ -53,13 +56,3 @@ class Conditional(nn.Module):
 def hardness_of(graphs: PaddedGraphs) -> Tensor:
     """[B] GeV: Σ pt of the nodes, which is how hard an event is as far as its graph shows."""
     return graphs.momenta[:, :, 0].sum(1)
-
-
-def interest_of(logits: Tensor, classes: Sequence[EventClass]) -> Tensor:
-    """[B] as `models.interest.interest`, up to a constant and the rounding of float32."""
-    shifted = logits + logits.new_tensor([c.prior for c in classes]).log()
-    is_signal = [c.is_signal for c in classes]
-    signal, background = (
-        shifted[:, [place for place, found in enumerate(is_signal) if found == wanted]] for wanted in (True, False)
-    )
-    return torch.logsumexp(signal, 1) - torch.logsumexp(background, 1)

@@ -1,8 +1,8 @@
 """Heads that say how unlike background, or unlike it in nature, an event is, from the frozen latent vector.
 
-Every head first whitens the latent vector by mean and covariance of the background, so that no direction counts more
-for its scale. Directions in which background hardly varies are whitened as if it varied by `_FLOOR` of the most: what
-moves along them stands out, but rounding does not.
+(And `build_heads`, which makes all heads of a model.) Every head here first whitens the latent vector by mean and
+covariance of the background, so that no direction counts more for its scale. Directions in which background hardly
+varies are whitened as if it varied by `_FLOOR` of the most: what moves along them stands out, but rounding does not.
 """
 
 import math

@@ -1,9 +1,12 @@
 """From class logits to the score."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hepfilter.config.model import EventClass
 
@@ -21,3 +24,14 @@ def interest(logits: NDArray[np.float32], classes: Sequence[EventClass]) -> NDAr
     background = np.logaddexp.reduce(shifted[:, ~is_signal], axis=1) - total[1]
     difference: NDArray[np.float32] = (signal - background).astype(np.float32)
     return difference
+
+
+def interest_of(logits: Tensor, classes: Sequence[EventClass]) -> Tensor:
+    """[B] as `interest` of logits [B, classes], but in float32, with gradients, on their device."""
+    shifted = logits + logits.new_tensor([c.prior for c in classes]).log()
+    parts = []
+    for is_signal in (True, False):
+        places = [place for place, c in enumerate(classes) if c.is_signal == is_signal]
+        total = math.log(sum(classes[place].prior for place in places))
+        parts.append(torch.logsumexp(shifted[:, places], 1) - total)
+    return parts[0] - parts[1]

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from hepfilter.config.model import ModelDefinition
 from hepfilter.graphs.padded import PaddedGraphs
 from hepfilter.graphs.pairs import DensePairs, dense_pairs
-from hepfilter.models.conditional import Conditional, hardness_of, interest_of
+from hepfilter.models.conditional import Conditional, hardness_of
+from hepfilter.models.interest import interest_of
 
 if TYPE_CHECKING:
     from torch_geometric.data import Batch
@@ -91,12 +92,14 @@ class GraphNetwork(nn.Module):
         """[B, heads] float32 scores of the heads for events with these latent vectors and logits, in float32."""
         with torch.autocast(latent.device.type, enabled=False):
             scores = [
-                head(interest_of(logits, self.definition.classes), hardness_of(graphs))
-                if isinstance(head, Conditional)
-                else head(latent.float())
+                head(*self.conditions(logits, graphs)) if isinstance(head, Conditional) else head(latent.float())
                 for head in self.heads.values()
             ]
         return torch.stack(scores, dim=1) if scores else latent.new_zeros((len(latent), 0), dtype=torch.float32)
+
+    def conditions(self, logits: Tensor, graphs: PaddedGraphs) -> tuple[Tensor, Tensor]:
+        """What conditional heads go by: interest [B] of these logits, hardness [B] of their graphs, in float32."""
+        return interest_of(logits, self.definition.classes), hardness_of(graphs)
 
     def normalised_features(self, features: Tensor) -> Tensor:
         """[..., F] node features with mean 0 and variance 1 in the training."""

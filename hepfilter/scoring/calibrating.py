@@ -20,7 +20,7 @@ from hepfilter.io.reading import open_file
 from hepfilter.io.sources import Source
 from hepfilter.models.metadata import ModelMetadata, pretrained_models
 from hepfilter.models.rewriting import refuse_checkpoint, write_calibration
-from hepfilter.scoring.calibration import COMBINED, Calibration, fit_calibration, scores_alone
+from hepfilter.scoring.calibration import COMBINED, Calibration, fit_calibration, uncombined_scores
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.shown import Shown
 from hepfilter.statistics.pvalues import PValueTable
@@ -170,7 +170,9 @@ def fit_background(
 ) -> Calibration:
     """`fit_calibration` of `model` by the background that is `said`; TrainingError, begun by `where`: too little."""
     try:
-        return fit_calibration(scores, weights, model_hash=model.model_hash, background=said, alone=scores_alone(model))
+        return fit_calibration(
+            scores, weights, model_hash=model.model_hash, background=said, uncombined=uncombined_scores(model)
+        )
     except ValueError as error:
         more = f"; {said['left_out']:,} that the model may have seen were left out" if said["left_out"] else ""
         raise TrainingError(f"{where}: {error}{more}; give more background events") from error

@@ -74,8 +74,8 @@ class _Content(StrictModel):
 class Calibration:
     """Tables for the scores of the model of `model_hash`; `combined` is that of their combination, None for one score.
 
-    `alone` are the scores that have no part in that. `background` says what it was made from, as plain data; `hash`
-    covers all the rest.
+    `uncombined` are the scores that have no part in that. `background` says what it was made from, as plain data;
+    `hash` covers all the rest.
     """
 
     hash: str
@@ -83,7 +83,7 @@ class Calibration:
     background: Mapping[str, Any]
     tables: Mapping[str, PValueTable]
     combined: PValueTable | None
-    alone: frozenset[str] = frozenset()
+    uncombined: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,10 +101,10 @@ class Calibration:
         return pvalues(self.tables[name], scores)
 
     def combine(self, scores: Mapping[str, NDArray[np.floating]]) -> PValues:
-        """p-values of the combination of all scores but those `alone`; of the only one where there is one."""
+        """p-values of the combination of all scores but those `uncombined`; of the only one where there is one."""
         if self.combined is None:
             return self.pvalues(INTEREST, scores[INTEREST])
-        return pvalues(self.combined, _combination(_without(self.tables, self.alone), scores))
+        return pvalues(self.combined, _combination(_without(self.tables, self.uncombined), scores))
 
     def apply(self, scores: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         """`pvalue` of the interest, and `combined` where there are several scores: [B] in (0, 1].
@@ -128,17 +128,17 @@ def fit_calibration(
     *,
     model_hash: str,
     background: Mapping[str, Any],
-    alone: frozenset[str] = frozenset(),
+    uncombined: frozenset[str] = frozenset(),
 ) -> Calibration:
     """The calibration by background events with these scores [n] and weights [n], `interest` among the scores.
 
-    Those `alone` have no part in the combination, see `scores_alone`. ValueError as `pvalue_table`.
+    Those `uncombined` have no part in the combination, see `uncombined_scores`. ValueError as `pvalue_table`.
     """
     tables = {name: _stored(pvalue_table(values, weights)) for name, values in scores.items()}
-    members = _without(tables, alone)
+    members = _without(tables, uncombined)
     combined = _stored(pvalue_table(_combination(members, scores), weights)) if len(members) > 1 else None
     facts = dict(background) | {"events": len(weights), "effective": round(effective_number(weights), 1)}
-    draft = Calibration("", model_hash, facts, tables, combined, alone)
+    draft = Calibration("", model_hash, facts, tables, combined, uncombined)
     return replace(draft, hash=digest_of(_plain(draft)))
 
 
@@ -160,11 +160,11 @@ def model_calibration(metadata: ModelMetadata) -> Calibration | None:
         raise CheckpointError(f"{metadata.path}: its calibration was changed; {remedy}")
     tables = {name: _table(table) for name, table in content.tables.items()}
     combined = None if content.combined is None else _table(content.combined)
-    alone = scores_alone(metadata)
-    return Calibration(content.hash, content.model_hash, content.background, tables, combined, alone)
+    uncombined = uncombined_scores(metadata)
+    return Calibration(content.hash, content.model_hash, content.background, tables, combined, uncombined)
 
 
-def scores_alone(metadata: ModelMetadata) -> frozenset[str]:
+def uncombined_scores(metadata: ModelMetadata) -> frozenset[str]:
     """The scores of a model that have no part in the combination, as they tell `interest` in another measure."""
     return frozenset(head.name for head in metadata.definition.heads if isinstance(head, ConditionalHead))
 
@@ -176,8 +176,8 @@ def score_names(metadata: ModelMetadata) -> tuple[str, ...]:
     return heads if calibration is None else (*heads, *calibration.names)
 
 
-def _without(tables: Mapping[str, PValueTable], alone: frozenset[str]) -> dict[str, PValueTable]:
-    return {name: table for name, table in tables.items() if name not in alone}
+def _without(tables: Mapping[str, PValueTable], uncombined: frozenset[str]) -> dict[str, PValueTable]:
+    return {name: table for name, table in tables.items() if name not in uncombined}
 
 
 def _combination(tables: Mapping[str, PValueTable], scores: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:

@@ -22,6 +22,8 @@ _SLOPES: Final = (0.01, 100.0)
 """Bounds of −d ln p/d score where it is extrapolated, so that no score becomes infinite."""
 _LEAST: Final = 128
 """Events near each knot, and no event counts for more than one part in this: enough for a table of p-values."""
+_FEWEST: Final = 4
+"""Knots without which nothing is conditional."""
 
 Values = NDArray[np.float64]
 
@@ -44,14 +46,19 @@ def conditional_quantiles(
 
     There are `most` knots, as many events between each and the next, or fewer, so that there are 128 at least. An event
     counts for the two knots about it by its nearness, and for neither more than one part in 128, so that no heavy event
-    stands for all of its like. ValueError for fewer than 128 events with weight, or where one is not finite.
+    stands for all of its like; where few events hold most of the weight near a knot, p is not that of the weights then.
+    Where fewer than 10 effective events near a knot lie above a score, p is an extrapolation, as in `pvalue_table`.
+    ValueError for too few events with weight, or different values of the observable, for four knots, or where one is
+    not finite.
     """
     s, x, w = (np.asarray(column, np.float64)[np.asarray(weights) > 0] for column in (scores, observable, weights))
-    if len(s) < _LEAST:
-        raise ValueError(f"{len(s)} background events with weight; at least {_LEAST} are needed")
+    if len(s) < _FEWEST * _LEAST:
+        raise ValueError(f"{len(s)} background events with weight; at least {_FEWEST * _LEAST} are needed")
     if not bool(np.isfinite(s).all() and np.isfinite(x).all() and np.isfinite(w).all()):
         raise ValueError("a score, a weight or the observable of a background event is not finite")
     knots = _knots(x, most)
+    if len(knots) < min(_FEWEST, most):
+        raise ValueError(f"the observable of the {len(s)} background events has hardly any different values")
     rows = []
     for nearness in _nearness(x, knots):
         near = nearness > 0
@@ -61,7 +68,7 @@ def conditional_quantiles(
 
 def _knots(x: Values, most: int) -> Values:
     """Quantiles of x [n]; fewer where many values are equal, so that there are events enough near each."""
-    knots = np.unique(np.quantile(x, np.linspace(0, 1, max(2, min(most, 1 + len(x) // _LEAST)))))
+    knots = np.unique(np.quantile(x, np.linspace(0, 1, min(most, 1 + len(x) // _LEAST))))
     while len(knots) > 1:
         counts = [np.count_nonzero(nearness) for nearness in _nearness(x, knots)]
         if min(counts) >= _LEAST:
@@ -83,4 +90,4 @@ def _quantiles(table: PValueTable) -> Values:
     beyond = LEVELS + np.log(table.tail.pvalue)
     slope = float(np.clip(table.tail.rate, *_SLOPES))
     quantiles: Values = np.where(beyond > 0, table.tail.start + beyond / slope, measured)
-    return np.maximum.accumulate(quantiles)
+    return quantiles

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hepfilter.config.model import Mix, ModelDefinition
+from hepfilter.config.model import HeadDefinition, Mix, ModelDefinition
 from hepfilter.config.training import Fit, HeadFit
 from hepfilter.errors import TrainingError
 from hepfilter.graphs.labelled import LabelledEvents
 from hepfilter.graphs.reading import Progress
-from hepfilter.models.conditional import Conditional, hardness_of, interest_of
+from hepfilter.models.conditional import Conditional
 from hepfilter.models.density import LatentHead
 from hepfilter.models.device import choose_device
 from hepfilter.models.network import GraphNetwork
@@ -76,7 +76,7 @@ def fit_heads(
     for definition in network.definition.heads:
         head = network.heads[definition.name]
         if isinstance(head, Conditional):
-            _tabulate(definition.name, head, read[0])
+            _tabulate(definition, head, read[0])
             continue
         assert isinstance(head, LatentHead)
         learnt, judging = ([events.background(mix) for mix in definition.mixes] for events in read)
@@ -129,20 +129,22 @@ def _seen(network: GraphNetwork, events: LabelledEvents, device: torch.device) -
             for n_nodes, rows in graphs.buckets():
                 part = graphs.select(rows).cropped(n_nodes).to(device)
                 found = network.embed_padded(part).float()
-                latent[start + rows], hardness[start + rows] = found.cpu(), hardness_of(part).cpu()
-                interest[start + rows] = interest_of(network.classify(found), network.definition.classes).cpu()
+                conditions = network.conditions(network.classify(found), part)
+                latent[start + rows] = found.cpu()
+                interest[start + rows], hardness[start + rows] = (values.cpu() for values in conditions)
     return latent.to(device), interest, hardness
 
 
-def _tabulate(name: str, head: Conditional, events: _SeenEvents) -> None:
-    """Fill the head's table by background as nature mixes it."""
-    weights = events.background("nature").weights.cpu().numpy()
+def _tabulate(definition: HeadDefinition, head: Conditional, events: _SeenEvents) -> None:
+    """Fill the head's table by its mix of background."""
+    (mix,) = definition.mixes
+    weights = events.background(mix).weights.cpu().numpy()
     try:
         table = conditional_quantiles(
             events.interest.numpy(), torch.log1p(events.hardness).numpy(), weights, most=len(head.knots)
         )
     except ValueError as error:
-        raise TrainingError(f"head {name}: {error}; give more background, or leave out the head") from error
+        raise TrainingError(f"head {definition.name}: {error}; give more background, or leave out the head") from error
     head.settle(table)
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hepfilter.config.model import EventClass
 from hepfilter.config.training import Fit
+from hepfilter.models.interest import interest_of
 from hepfilter.training.batches import Batch
 
 _MOST_EVENTS: Final = 4096
@@ -71,16 +72,6 @@ def squared_distance_correlation(x: Tensor, y: Tensor, weights: Tensor) -> Tenso
     pairs = share.unsqueeze(1) * share.unsqueeze(0)
     both, own_x, own_y = ((pairs * one * other).sum() for one, other in ((a, b), (a, a), (b, b)))
     return both / (own_x * own_y).clamp_min(1e-12).sqrt()
-
-
-def interest_of(logits: Tensor, classes: Sequence[EventClass]) -> Tensor:
-    """[b] log-odds of logits [b, classes], as `models.interest`, but with gradients; not rounded."""
-    priors = torch.tensor([event_class.prior for event_class in classes], device=logits.device)
-    is_signal = torch.tensor([event_class.is_signal for event_class in classes], device=logits.device)
-    shifted = logits + priors.log()
-    signal, background = (shifted[:, which].logsumexp(1) for which in (is_signal, ~is_signal))
-    difference: Tensor = signal - background - (priors[is_signal].sum() / priors[~is_signal].sum()).log()
-    return difference
 
 
 def _centred_distances(values: Tensor, share: Tensor) -> Tensor:

@@ -13,11 +13,16 @@ import uproot
 from hepfilter.cli.app import run
 from hepfilter.cli.skim import print_report
 from hepfilter.cli.terminal import stdout
+from hepfilter.config.model import ConditionalHead
 from hepfilter.io.writing import Column, create_root
+from hepfilter.models.architectures import build_network
 from hepfilter.models.checkpoint import load, save
+from hepfilter.models.conditional import Conditional
 from hepfilter.models.metadata import read_metadata
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.skim.report import CutflowStep, FileCount, OutputCount, SkimReport
+from hepfilter.statistics.conditional import LEVELS, ConditionalQuantiles
+from tests.graph_records import random_record
 from tests.nano import make_nano
 from tests.scoring.test_calibration import save_with_heads
 from tests.training.simulated import write_sample
@@ -64,6 +69,26 @@ def test_report(
     assert [score["name"] for score in report["scores"]] == ["interest", "density", "centres", "combined"]
     assert all(0.01 < score["pvalue"] < 0.02 for score in report["scores"])  # 10 of 800
     assert report["left_out"] == 0
+
+
+def test_a_conditional_head_changes_no_combination(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = load(folder / "raw.safetensors").network
+    heads = (*known.definition.heads, ConditionalHead(name="contrast", knots=4))
+    built = build_network(known.definition.model_copy(update={"heads": heads}))
+    built.load_state_dict(known.state_dict(), strict=False)
+    contrast = built.heads["contrast"]
+    assert isinstance(contrast, Conditional)
+    contrast.settle(ConditionalQuantiles(np.array([5.0]), 0.2 * LEVELS[None] - 0.5))
+    save(built, tmp_path / "more.safetensors", provenance={})
+    model = str(tmp_path / "more.safetensors")
+    assert run_in(folder, monkeypatch, "calibrate", model, "s.root", *BACKGROUND) == 0
+    assert "contrast" in capsys.readouterr().out
+    record = random_record(300)
+    without, found = (Scorer(path, device="cpu").score_heads(record) for path in (folder / "m.safetensors", model))
+    assert len(np.unique(found["contrast"])) > 50
+    assert found["combined"].tolist() == without["combined"].tolist()
 
 
 def test_scores_that_are_stored(

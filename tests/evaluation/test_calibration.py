@@ -68,6 +68,23 @@ def test_a_check_by_halves_is_no_check_of_itself() -> None:
     assert max(by_itself) < 0.3
 
 
+def test_a_check_by_halves_combines_what_the_calibration_does() -> None:
+    rng = np.random.default_rng(2)
+    scores = {name: rng.normal(size=2000).astype(np.float32) for name in ("interest", "rarity", "contrast")}
+    checks = []
+    for names in (("interest", "rarity"), tuple(scores)):
+        own = {name: scores[name] for name in names}
+        found = fit_calibration(
+            own, np.ones(2000), model_hash="0", background={}, uncombined=frozenset({"contrast"}) & own.keys()
+        )
+        events = ScoredEvents(
+            np.zeros(2000, np.int32), np.ones(2000), np.empty((2000, 0)), np.ones(2000, bool), own, ()
+        )
+        checks.append({check.head: check for check in check_by_halves(found, events)})
+    assert checks[1].keys() - checks[0].keys() == {"contrast"}
+    assert checks[0]["combined"] == checks[1]["combined"]
+
+
 def test_no_check_by_halves_of_a_handful() -> None:
     scores = {"interest": np.linspace(0, 1, 150, dtype=np.float32)}
     calibration = fit_calibration(scores, np.ones(150), model_hash="0", background={})

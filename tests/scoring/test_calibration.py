@@ -16,7 +16,13 @@ from hepfilter.models.architectures import build_network
 from hepfilter.models.checkpoint import load, save
 from hepfilter.models.metadata import digest_of, read_metadata
 from hepfilter.models.rewriting import write_calibration
-from hepfilter.scoring.calibration import Calibration, fit_calibration, model_calibration, score_names, scores_alone
+from hepfilter.scoring.calibration import (
+    Calibration,
+    fit_calibration,
+    model_calibration,
+    score_names,
+    uncombined_scores,
+)
 from hepfilter.scoring.scorer import GRID, Scorer
 from hepfilter.statistics.intervals import effective_number
 from tests.graph_records import definition, network, random_record
@@ -108,13 +114,16 @@ def test_a_score_that_stands_alone_has_a_table_and_no_part_in_the_combination() 
     scores, weights = correlated(2, 10_000)
     without = fit_calibration(scores, weights, model_hash="m", background={})
     more = scores | {"contrast": np.exp(scores["interest"])}
-    found = fit_calibration(more, weights, model_hash="m", background={}, alone=frozenset({"contrast"}))
+    found = fit_calibration(more, weights, model_hash="m", background={}, uncombined=frozenset({"contrast"}))
     assert found.apply(more)["combined"].tolist() == without.apply(scores)["combined"].tolist()
     assert found.pvalues("contrast", more["contrast"]).values.min() < 1e-3
     together = fit_calibration(more, weights, model_hash="m", background={})
     assert together.apply(more)["combined"].tolist() != without.apply(scores)["combined"].tolist()
     two = {name: more[name] for name in ("interest", "contrast")}
-    assert fit_calibration(two, weights, model_hash="m", background={}, alone=frozenset({"contrast"})).combined is None
+    assert (
+        fit_calibration(two, weights, model_hash="m", background={}, uncombined=frozenset({"contrast"})).combined
+        is None
+    )
 
 
 def test_a_conditional_head_stands_alone(tmp_path: Path) -> None:
@@ -123,12 +132,12 @@ def test_a_conditional_head_stands_alone(tmp_path: Path) -> None:
     save(built, path, provenance={})
     scorer = Scorer(path, device="cpu")
     scores = scorer.score_heads(random_record(500))
-    alone = scores_alone(scorer.metadata)
-    made = fit_calibration(scores, np.ones(500), model_hash=scorer.model_hash, background={}, alone=alone)
+    uncombined = uncombined_scores(scorer.metadata)
+    made = fit_calibration(scores, np.ones(500), model_hash=scorer.model_hash, background={}, uncombined=uncombined)
     write_calibration(path, path, made.plain())
     stored = model_calibration(read_metadata(path))
     assert stored is not None and set(stored.tables) == {"interest", "density", "centres", "contrast"}
-    assert stored.alone == alone == {"contrast"}
+    assert stored.uncombined == uncombined == {"contrast"}
     assert stored.combine(scores).values.tolist() == made.combine(scores).values.tolist()
 
 

@@ -54,10 +54,18 @@ def test_a_heavy_event_does_not_stand_for_all_of_its_like() -> None:
 def test_there_are_fewer_knots_where_there_are_few_events_or_many_alike() -> None:
     scores, x, weights = sample(1000)
     assert len(conditional_quantiles(scores, x, weights, most=48).knots) == 8
-    alike = np.where(np.arange(1000) < 950, 3.0, x)
+    scores, x, weights = sample(4000)
+    alike = np.where(np.arange(4000) < 2000, 3.0, x)
     found = conditional_quantiles(scores, alike, weights, most=48)
-    assert found.knots.tolist() == [3.0]
+    assert 10 < len(found.knots) < 32 and np.count_nonzero(found.knots == 3.0) == 1
     assert np.isfinite(found.scores).all()
+
+
+def test_scores_that_are_all_equal_leave_the_tail_finite() -> None:
+    _, x, weights = sample(1000)
+    found = conditional_quantiles(np.full(1000, 2.0), x, weights, most=48)
+    assert (found.scores[:, 0] == 2.0).all()
+    assert (np.diff(found.scores[:, -17:]) > 0.01).all() and (found.scores < 1000).all()
 
 
 @pytest.mark.parametrize(
@@ -66,11 +74,14 @@ def test_there_are_fewer_knots_where_there_are_few_events_or_many_alike() -> Non
         (0, np.nan, "not finite"),
         (1, np.inf, "not finite"),
         (2, np.inf, "not finite"),
-        (2, 0.0, "127 background events"),
+        (2, 0.0, "511 background"),
     ],
 )
 def test_what_has_no_table(column: int, value: float, message: str) -> None:
-    columns = sample(128)
+    columns = sample(512)
     columns[column][3] = value
     with pytest.raises(ValueError, match=message):
         conditional_quantiles(*columns, most=4)
+    scores, x, weights = sample(1000)
+    with pytest.raises(ValueError, match="hardly any different values"):
+        conditional_quantiles(scores, np.where(np.arange(1000) < 950, 3.0, x), weights, most=48)

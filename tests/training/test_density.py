@@ -18,8 +18,8 @@ from hepfilter.graphs.labelled import LabelledGraphs, read_labelled
 from hepfilter.io.sources import Source
 from hepfilter.models.architectures import build_network
 from hepfilter.models.checkpoint import load
-from hepfilter.models.conditional import interest_of
 from hepfilter.models.density import Flow, LatentHead, Ratio
+from hepfilter.models.interest import interest_of
 from hepfilter.models.network import GraphNetwork
 from hepfilter.scoring.scorer import Scorer
 from hepfilter.training import density
@@ -159,7 +159,7 @@ def test_a_conditional_head_counts_background_as_nature_does(data: LabelledGraph
 def test_too_little_background_has_no_table(data: LabelledGraphs) -> None:
     few = data.select((np.arange(len(data)) % 8 == 0) | (targets(data) >= 2))
     with pytest.raises(
-        TrainingError, match=r"head contrast: \d+ background events with weight; at least 128 are .*; give more"
+        TrainingError, match=r"head contrast: \d+ background events with weight; at least 512 are .*; give more"
     ):
         fitted(few)
 
@@ -254,7 +254,7 @@ def test_a_background_without_events(data: LabelledGraphs) -> None:
 
 def test_a_training_with_all_of_it(sample: Path, tmp_path: Path) -> None:
     """Through YAML, checkpoint and scorer; with no heads and terms the checkpoint has none of it."""
-    plain = CONFIG.model_dump(mode="json") | {"fit": {"epochs": 1, "batch_size": 256}}
+    plain = CONFIG.model_dump(mode="json") | {"fit": {"epochs": 1, "batch_size": 256}, "split": {"training": 0.75}}
     more = copy.deepcopy(plain)
     more["heads"] = [head.model_dump(mode="json") for head in HEADS]
     more["head_fit"] = {"epochs": 1}

@@ -8,10 +8,10 @@ from hepfilter.config.graph import load_graph_specification
 from hepfilter.config.model import EventClass
 from hepfilter.config.training import Contrastive, Decorrelate, Fit
 from hepfilter.graphs.build import build_padded
-from hepfilter.models.interest import interest
+from hepfilter.models.interest import interest, interest_of
 from hepfilter.training.batches import Batch
 from hepfilter.training.module import Classifier
-from hepfilter.training.objectives import interest_of, squared_distance_correlation, supervised_contrastive
+from hepfilter.training.objectives import squared_distance_correlation, supervised_contrastive
 from tests.graph_records import network, random_record
 
 OBJECTS = load_graph_specification("objects")

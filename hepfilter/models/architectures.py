@@ -7,8 +7,8 @@ from typing import Final
 from hepfilter.config.model import CustomArchitecture, ModelDefinition
 from hepfilter.errors import CheckpointError, nearest
 from hepfilter.models.deepsets import DeepSetsNet
-from hepfilter.models.density import build_heads
 from hepfilter.models.edgeconv import EdgeConvNet
+from hepfilter.models.heads import build_heads
 from hepfilter.models.network import GraphNetwork
 from hepfilter.models.transformer import TransformerNet
 

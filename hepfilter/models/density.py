@@ -1,8 +1,8 @@
 """Heads that say how unlike background, or unlike it in nature, an event is, from the frozen latent vector.
 
-(And `build_heads`, which makes all heads of a model.) Every head here first whitens the latent vector by mean and
-covariance of the background, so that no direction counts more for its scale. Directions in which background hardly
-varies are whitened as if it varied by `_FLOOR` of the most: what moves along them stands out, but rounding does not.
+Every head first whitens the latent vector by mean and covariance of the background, so that no direction counts more
+for its scale. Directions in which background hardly varies are whitened as if it varied by `_FLOOR` of the most: what
+moves along them stands out, but rounding does not.
 """
 
 import math
@@ -14,41 +14,11 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from hepfilter.config.model import ConditionalHead, FlowHead, HeadDefinition, ModelDefinition, RatioHead, SvddHead
-from hepfilter.errors import CheckpointError
-from hepfilter.models.conditional import Conditional
-
 _FLOOR: Final = 1e-3
 _FARTHEST: Final = 100.0
 """Standard deviations at which whitened directions are cut: what overflows further on would be no finite score."""
 _LARGEST_LOG_SCALE: Final = 2.0
 _CENTRE_FROM_ZERO: Final = 0.1
-
-
-def build_heads(definition: ModelDefinition, latent_width: int) -> nn.ModuleDict:
-    """The heads of a model by name, in its order, with fresh weights from torch's global generator.
-
-    CheckpointError for a name that means something to torch, as ``values`` does.
-    """
-    heads = nn.ModuleDict()
-    for head in definition.heads:
-        if hasattr(heads, head.name):
-            raise CheckpointError(f"no head can be called {head.name}: torch means something else by it; rename it")
-        heads[head.name] = _build(head, definition, latent_width)
-    return heads
-
-
-def _build(head: HeadDefinition, definition: ModelDefinition, latent_width: int) -> "LatentHead | Conditional":
-    if isinstance(head, ConditionalHead):
-        return Conditional(head.knots)
-    if isinstance(head, FlowHead):
-        return Flow(latent_width, couplings=head.couplings, width=head.width)
-    if isinstance(head, SvddHead):
-        return Svdd(latent_width, width=head.width, layers=head.layers)
-    if isinstance(head, RatioHead):
-        return Ratio(latent_width, width=head.width, layers=head.layers)
-    n_backgrounds = sum(not event_class.is_signal for event_class in definition.classes)
-    return Mahalanobis(latent_width, 1 if head.mix == "nature" else n_backgrounds)
 
 
 class LatentHead(nn.Module):

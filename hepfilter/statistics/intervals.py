@@ -1,10 +1,12 @@
 """Efficiencies with intervals, from counts or from weighted events."""
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Moved = TypeVar("Moved", float, NDArray[np.float64])
 
 ONE_SIGMA: Final = 0.6826894921370859
 """The probability content of ±1σ."""
@@ -111,13 +113,19 @@ def weighted_shares(passed: WeightSums, every: WeightSums, *, coverage: float = 
         variance, plain = (((1 - x) ** 2 * above + x**2 * (squares - above)) / y**2 for x, y in ((p, total), (q, size)))
         stretch = np.sqrt(np.where(plain > 0, variance / plain, (size / total) ** 2))
         trials = binomial_trials_of(q, above, size, squares)
-        lower, upper = clopper_pearson_of(q * trials, trials, coverage=coverage)
+        ends = clopper_pearson_of(q * trials, trials, coverage=coverage)
+        lower, upper = moved_interval(q, *ends, to=p, stretch=stretch)
         return WeightedShares(
             value=p,
-            lower=np.where(known, p - np.maximum(q - lower, 0.0) * stretch, 0.0),
-            upper=np.where(known, p + np.maximum(upper - q, 0.0) * stretch, 1.0),
+            lower=np.where(known, lower, 0.0),
+            upper=np.where(known, upper, 1.0),
             trials=np.where(known, trials / stretch**2, 0.0),
         )
+
+
+def moved_interval(value: Moved, lower: Moved, upper: Moved, *, to: Moved, stretch: Moved) -> tuple[Moved, Moved]:
+    """The ends of the interval of `value` as those of another value, with both arms `stretch` times as long."""
+    return to - np.maximum(value - lower, 0.0) * stretch, to + np.maximum(upper - value, 0.0) * stretch
 
 
 def binomial_trials(

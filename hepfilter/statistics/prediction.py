@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hepfilter.statistics.intervals import ONE_SIGMA, effective_number, weight_powers
+from hepfilter.statistics.intervals import ONE_SIGMA, effective_number, moved_interval, weight_powers
 
 Unit = Literal["fraction", "Hz"]
 """What a rate is told in: a share of all events (by weight), or events per second."""
@@ -76,11 +76,10 @@ def predict(
     n_here = min(_trials(unsigned, here, n_all if unsigned in (0, 1) else np.inf), _KNOWN * n_future)
     lower, upper = beta_binomial_interval(unsigned, n_here, n_future, tuned=tuned, coverage=coverage)
     variance = sum(_variances(s, a / total, share, ratio))
-    stretch = np.sqrt(variance / (here + there)) if here + there > 0 else size / total
+    stretch = float(np.sqrt(variance / (here + there))) if here + there > 0 else size / total
     scale = 1.0 if of == "fraction" else total
-    least = float(share - max(unsigned - lower, 0.0) * stretch)
-    most = float(share + max(upper - unsigned, 0.0) * stretch)
-    return Prediction(share * scale, least * scale, most * scale, effective_number(a * s), of)
+    least, most = moved_interval(unsigned, lower, upper, to=share, stretch=stretch)
+    return Prediction(share * scale, float(least) * scale, float(most) * scale, effective_number(a * s), of)
 
 
 def beta_binomial_interval(

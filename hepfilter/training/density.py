@@ -79,8 +79,7 @@ def fit_heads(
             _tabulate(definition, head, read[0])
             continue
         assert isinstance(head, LatentHead)
-        learnt, judging = ([events.background(mix) for mix in definition.mixes] for events in read)
-        _fit_latent(definition.name, head, learnt, judging, options=options, progress=progress)
+        _fit_latent(definition, head, read, options=options, progress=progress)
     network.cpu()
 
 
@@ -149,20 +148,20 @@ def _tabulate(definition: HeadDefinition, head: Conditional, events: _SeenEvents
 
 
 def _fit_latent(
-    name: str,
+    definition: HeadDefinition,
     head: LatentHead,
-    training: Sequence[Background],
-    validation: Sequence[Background],
+    read: Sequence[_SeenEvents],
     *,
     options: HeadFit,
     progress: Progress,
 ) -> None:
     """Fit a head that sees latent vectors alone, to its mixes of background."""
-    first = training[0]
+    learnt, judging = ([events.background(mix) for mix in definition.mixes] for events in read)
+    first = learnt[0]
     with torch.no_grad():
         head.prepare(first.latent, first.weights, first.classes)
     if any(True for _ in head.parameters()):
-        _fit(name, head, training, validation, options=options, progress=progress)
+        _fit(definition.name, head, learnt, judging, options=options, progress=progress)
     with torch.no_grad():
         head.settle(first.latent, first.weights)
 
